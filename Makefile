@@ -47,7 +47,7 @@ types: $(STAMP)  ## mypy strict and pyright strict
 	@$(BIN)/basedpyright $(TYPED)
 
 contracts: $(STAMP)  ## who may import whom
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 spelling: $(STAMP)  ## codespell
 	@$(BIN)/codespell
