@@ -1,0 +1,1 @@
+"""An asyncio engine for queued jobs, cron, and bulk import and export with live progress."""

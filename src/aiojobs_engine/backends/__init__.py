@@ -1,0 +1,1 @@
+"""The stores, unknown to each other; a URL names one."""

@@ -1,0 +1,83 @@
+"""The transport snapshot of a job: what stores keep word for word and hand out to workers."""
+
+from typing import Any
+
+import msgspec
+
+from aiojobs_engine.core.errors import PayloadError
+from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.retry import RetrySpec
+from aiojobs_engine.core.status import UserId
+
+VERSION = 1
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A job on its way.
+
+    Attributes:
+        v: the version of this form. A worker claims only versions it knows; newer ones stay queued.
+        payload: the encoded arguments, a JSON object.
+        created_at, scheduled_at, expires_at: ms since the epoch, by the dispatcher's clock. A job without
+            `scheduled_at` is due at once; one not started by `expires_at` never starts.
+        retry, timeout, result_ttl, max_crashes: set at the call; None leaves it to the worker's
+            registration. Seconds; a timeout of 0 means none.
+        parent_id: the bulk job that this chunk belongs to.
+        total: rows of a chunk, 0 for other jobs.
+        headers: trace context.
+    """
+
+    id: str
+    type: str
+    payload: msgspec.Raw
+    created_at: Instant
+    v: int = VERSION
+    kind: str = "job"
+    queue: str = "default"
+    priority: int = 0
+    scheduled_at: Instant | None = None
+    expires_at: Instant | None = None
+    user_id: UserId | None = None
+    parent_id: str | None = None
+    strategy: str = "single"
+    total: int = 0
+    retry: RetrySpec | None = None
+    timeout: float | None = None
+    result_ttl: float | None = None
+    max_crashes: int | None = None
+    tags: tuple[str, ...] = ()
+    meta: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Envelope)
+
+
+def encode_envelope(envelope: Envelope) -> bytes:
+    """The stored form, JSON in UTF-8; the payload stands in it untouched.
+
+    Raises:
+        PayloadError: `meta` holds something that JSON can't.
+    """
+    try:
+        return _encoder.encode(envelope)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise PayloadError(f"meta, tags and headers must be plain JSON data: {error}") from error
+
+
+def decode_envelope(body: bytes | str) -> Envelope:
+    """The envelope of a stored body; unknown fields of a later release are left out.
+
+    Raises:
+        PayloadError: the body is no envelope.
+    """
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise PayloadError(f"the stored envelope can't be read: {error}") from error
+
+
+def is_same_job(first: Envelope, second: Envelope) -> bool:
+    """Whether a repeated dispatch brings the same job: type, queue and payload are equal."""
+    return (first.type, first.queue, bytes(first.payload)) == (second.type, second.queue, bytes(second.payload))

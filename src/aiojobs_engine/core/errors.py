@@ -1,0 +1,180 @@
+"""Every error a caller can meet, and the three signals that a handler raises to speak to the engine."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the nearest of `known`, or an empty string when none is near."""
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+class EngineError(Exception):
+    """The root of every error of this package; never raised itself."""
+
+
+class ConfigError(EngineError):
+    """A setting, option, URL or registration is wrong; the message names it and the right one."""
+
+
+class UnknownJobType(EngineError):
+    """No handler of this name is registered here, and no worker has published it."""
+
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        """Keep `name` as an attribute and look for the nearest of `known`."""
+        self.name = name
+        super().__init__(f"no job type is named {name!r}{did_you_mean(name, known)}")
+
+
+class PayloadError(EngineError):
+    """Arguments or a result that can't be encoded, decoded or validated.
+
+    Attributes:
+        argument: the name of the argument at fault, None when the whole payload is.
+        index: the position in `dispatch_many`, None elsewhere.
+    """
+
+    def __init__(self, message: str, *, argument: str | None = None, index: int | None = None) -> None:
+        """Keep the place of the fault beside the message."""
+        self.argument = argument
+        self.index = index
+        super().__init__(message)
+
+
+class PayloadTooLarge(PayloadError):
+    """The encoded payload is larger than `limits.payload_bytes`."""
+
+
+class IdConflict(EngineError):
+    """A job of this id is stored already, with another type or payload."""
+
+    def __init__(self, job_id: str) -> None:
+        """Keep `job_id` as an attribute."""
+        self.job_id = job_id
+        super().__init__(f"job {job_id!r} exists with another type or payload; use a new id")
+
+
+class JobNotFound(EngineError):
+    """No job of this id is stored: it never was, or was deleted or pruned."""
+
+    def __init__(self, job_id: str) -> None:
+        """Keep `job_id` as an attribute."""
+        self.job_id = job_id
+        super().__init__(f"job {job_id!r} is not stored: it never was, or it was deleted or pruned")
+
+
+class IllegalTransition(EngineError):
+    """The job's status doesn't allow this; the attributes say which status and what was asked."""
+
+    def __init__(self, job_id: str, status: str, trigger: str) -> None:
+        """Keep `job_id`, `status` and `trigger` as attributes."""
+        self.job_id = job_id
+        self.status = status
+        self.trigger = trigger
+        super().__init__(f"job {job_id!r} is {status}, so it can't {trigger}")
+
+
+class TooLate(IllegalTransition):
+    """The job had ended before the request arrived."""
+
+
+class UnfinishedResult(EngineError):
+    """Why `handle.result()` has no value; never raised itself."""
+
+    def __init__(self, job_id: str, detail: str) -> None:
+        """Keep `job_id` and `detail` as attributes."""
+        self.job_id = job_id
+        self.detail = detail
+        super().__init__(f"job {job_id!r} {self.verb}: {detail}" if detail else f"job {job_id!r} {self.verb}")
+
+    verb = "has no result"
+
+
+class JobFailedError(UnfinishedResult):
+    """The job is out of attempts or crashes; `detail` is the last error."""
+
+    verb = "failed"
+
+
+class JobCancelledError(UnfinishedResult):
+    """The job was cancelled."""
+
+    verb = "was cancelled"
+
+
+class JobDiscardedError(UnfinishedResult):
+    """The handler discarded the job; `detail` is its reason."""
+
+    verb = "was discarded"
+
+
+class JobExpiredError(UnfinishedResult):
+    """The job was not started before its `expires`."""
+
+    verb = "expired before it started"
+
+
+class ResultExpiredError(UnfinishedResult):
+    """The job completed and its result was kept for `result_ttl` only."""
+
+    verb = "completed, but its result is no longer kept"
+
+
+class LeaseLost(EngineError):
+    """Another worker holds the job now; nothing that this run writes is accepted any more."""
+
+
+class ForkedEngineError(EngineError):
+    """The engine was opened in another process; open a new one after a fork."""
+
+
+class BackendError(EngineError):
+    """The root of what a store can answer; never raised itself."""
+
+
+class BackendUnavailable(BackendError):
+    """The store could not be reached; the call may or may not have taken effect. Repeat it."""
+
+
+class BackendFull(BackendError):
+    """The store has no room (disk, memory or its bound); nothing was written."""
+
+
+class SchemaMismatch(BackendError):
+    """The store was written by a newer release, or by another program."""
+
+
+class BackendClosed(BackendError):
+    """The engine is not open: use it inside `async with engine:`."""
+
+
+class Signal(BaseException):
+    """The root of what a handler raises to speak to the engine: no Exception, so `except Exception` lets it pass."""
+
+
+class Snooze(Signal):
+    """Run again after `seconds`; no attempt is counted against the policy."""
+
+    def __init__(self, seconds: float) -> None:
+        """Keep `seconds`, at least 0."""
+        self.seconds = seconds
+        super().__init__(seconds)
+
+
+class Discard(Signal):
+    """End the job without success and without retry."""
+
+    def __init__(self, reason: str = "") -> None:
+        """Keep `reason`, which `handle.result()` shows."""
+        self.reason = reason
+        super().__init__(reason)
+
+
+class RetryLater(Signal):
+    """Count a failed attempt and run again after `seconds` instead of the policy's delay."""
+
+    def __init__(self, seconds: float) -> None:
+        """Keep `seconds`, at least 0."""
+        self.seconds = seconds
+        super().__init__(seconds)

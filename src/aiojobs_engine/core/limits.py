@@ -1,0 +1,34 @@
+"""The bounds of what a job may carry, and the check of names."""
+
+import re
+
+from aiojobs_engine.core.errors import ConfigError
+
+PAYLOAD_BYTES = 256 * 1024
+RESULT_BYTES = 256 * 1024
+ERROR_CHARS = 16 * 1024
+DEPTH = 64
+NAME_CHARS = 128
+PRIORITY = 2**31 - 1
+
+_NAME = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
+
+
+def checked_name(name: str, what: str) -> str:
+    """`name` itself, when it has 1 to 128 characters of `A-Z a-z 0-9 _ . : -`.
+
+    Raises:
+        ConfigError: it has not; `what` says whose name it is.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"{what} must be 1 to 128 of A-Z a-z 0-9 _ . : -, got {name!r:.80}")
+    return name
+
+
+def shortened(text: str, limit: int = ERROR_CHARS) -> str:
+    """`text` as storable UTF-8 within `limit` characters: the middle is cut, lone surrogates are escaped."""
+    clean = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+    if len(clean) <= limit:
+        return clean
+    half = (limit - 40) // 2
+    return f"{clean[:half]}\n... {len(clean) - 2 * half} characters cut ...\n{clean[-half:]}"

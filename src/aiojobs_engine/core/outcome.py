@@ -1,0 +1,82 @@
+"""What became of one run, as a value: the executor makes it, the finalizer decides what follows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiojobs_engine.core.status import RowFault
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The handler returned `result`."""
+
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsDone:
+    """A bulk handler went through its rows; `faults` are those that failed, in row order."""
+
+    succeeded: int
+    skipped: int = 0
+    faults: tuple[RowFault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A bulk job has stored all its chunks; it waits for them without lease or slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The handler raised, or ran past its deadline.
+
+    Attributes:
+        delay: seconds that the handler itself asked for (`RetryLater`), None for the policy's.
+        permanent: no retry can help (the payload doesn't fit the handler), so no policy is asked.
+    """
+
+    error: BaseException
+    delay: float | None = None
+    permanent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snoozed:
+    """The handler asked to run again in `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """The handler gave the job up."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The run ended because somebody cancelled the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The run stopped at a checkpoint because somebody paused the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The worker stops; the job goes back at once with no attempt counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """The worker that held the lease died or was lost; counted as a crash."""
+
+    detail: str = ""
+
+
+Outcome = (
+    Succeeded | RowsDone | Spawned | Failed | Snoozed | Discarded | Cancelled | Paused | Interrupted | WorkerLost
+)

@@ -1,0 +1,1 @@
+"""Protocols between the parts, and the records that they speak."""

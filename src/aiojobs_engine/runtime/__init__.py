@@ -1,0 +1,1 @@
+"""The worker: one agent per file."""
