@@ -9,7 +9,7 @@ NAME   ?= [a-z]*
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 CODE  := $(wildcard src tests benchmarks examples)
-TYPED := src $(wildcard tests/typing)
+TYPED := src $(wildcard tests/house tests/typing)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test check fmt format-check lint types contracts spelling demo bench pins clean
