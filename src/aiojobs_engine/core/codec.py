@@ -1,0 +1,280 @@
+"""Arguments and results as JSON, validated by the handler's annotations.
+
+One rule for everything: what arrives equals what was sent, or the dispatch is refused. Numbers that JSON
+can't hold (NaN, infinity, integers beyond 64 bits), lone surrogates, keys that are no strings where no
+annotation says otherwise, tuples where a list would come back: each is a `PayloadError` at the edge.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, cast, get_type_hints
+
+import msgspec
+
+from aiojobs_engine.core.errors import ConfigError, PayloadError, PayloadTooLarge, did_you_mean
+from aiojobs_engine.core.limits import DEPTH, PAYLOAD_BYTES
+
+_PLACE = re.compile(r"at `\$\.([A-Za-z_]\w*)")
+_QUOTED = re.compile(r"[`']([A-Za-z_]\w*)[`']")
+_NO_ARGUMENTS = b"{}"
+
+
+class _Model(Protocol):
+    """The part of a pydantic model that the codec uses."""
+
+    def model_dump(self, *, mode: str) -> object:
+        """The model as plain data."""
+        ...
+
+
+def _encode_other(value: object) -> object:
+    if hasattr(value, "model_dump"):
+        return cast("_Model", value).model_dump(mode="json")
+    raise TypeError(f"{type(value).__qualname__} is no JSON data; pass a struct, a dataclass or plain values")
+
+
+def _decode_other(kind: type[Any], value: object) -> object:
+    if hasattr(kind, "model_validate"):
+        return kind.model_validate(value)
+    if isinstance(value, kind):
+        return value
+    raise TypeError(f"{kind.__qualname__} can't be made from JSON data")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_encode_other)
+
+
+class ArgumentCodec:
+    """Encodes, checks and decodes the arguments of one handler.
+
+    Attributes:
+        names: the parameters, in order, without the context.
+    """
+
+    def __init__(self, parameters: Sequence[inspect.Parameter], hints: Mapping[str, Any], owner: str) -> None:
+        """Compile the parameters.
+
+        Raises:
+            ConfigError: `owner` takes `*args` or `**kwargs`, positional-only parameters, or annotations that
+                can't be JSON.
+        """
+        self.names = tuple(parameter.name for parameter in parameters)
+        self._owner = owner
+        self._positional = sum(parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
+        self._struct = _compiled(parameters, hints, owner)
+        try:
+            self._decoder = msgspec.json.Decoder(self._struct, dec_hook=_decode_other)
+        except TypeError as error:
+            raise ConfigError(f"{owner} has an annotation that JSON can't hold: {error}") from error
+        self._takes_none = not parameters
+
+    def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], limit: int = PAYLOAD_BYTES) -> bytes:
+        """The arguments of one call as a JSON object.
+
+        Raises:
+            PayloadError: an argument is missing, unknown, of the wrong type or can't be JSON; it names which.
+            PayloadTooLarge: more than `limit` bytes.
+        """
+        if self._takes_none and not args and not kwargs:
+            return _NO_ARGUMENTS
+        if len(args) > self._positional:
+            raise PayloadError(f"{self._owner} takes {self._positional} positional arguments, got {len(args)}")
+        try:
+            given = self._struct(*args, **kwargs)
+        except TypeError as error:
+            raise self._unfit(error) from error
+        encoded = encode_json(given, self._owner)
+        if len(encoded) > limit:
+            raise PayloadTooLarge(
+                f"the arguments of {self._owner} take {len(encoded):,} bytes, the limit is {limit:,}; "
+                "store the data and pass a reference"
+            )
+        arrived = self._decoded(encoded)
+        if arrived != given:
+            raise self._changed(given, arrived)
+        return encoded
+
+    def check(self, encoded: bytes, limit: int = PAYLOAD_BYTES) -> bytes:
+        """Arguments that are JSON already (from a command line or another language), validated.
+
+        Raises:
+            PayloadError: they don't fit the handler.
+        """
+        if len(encoded) > limit:
+            raise PayloadTooLarge(f"the arguments of {self._owner} take {len(encoded):,} bytes, the limit is {limit:,}")
+        checked_depth(encoded, self._owner)
+        return encode_json(self._decoded(encoded), self._owner)
+
+    def decode(self, encoded: bytes | msgspec.Raw) -> tuple[Any, ...]:
+        """The values in the order of `names`, defaults filled in.
+
+        Raises:
+            PayloadError: they don't fit the handler as it is now.
+        """
+        if self._takes_none:
+            return ()
+        return msgspec.structs.astuple(self._decoded(encoded))
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the arguments object."""
+        try:
+            return msgspec.json.schema(self._struct, schema_hook=_schema_other)
+        except TypeError:
+            return {"type": "object", "properties": {name: {} for name in self.names}}
+
+    def _decoded(self, encoded: bytes | msgspec.Raw) -> msgspec.Struct:
+        try:
+            return self._decoder.decode(encoded)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise self._unfit(error) from error
+
+    def _unfit(self, error: Exception) -> PayloadError:
+        text = str(error)
+        found = _PLACE.search(text) or _QUOTED.search(text)
+        argument = found.group(1) if found else None
+        hint = ""
+        if argument and argument not in self.names:
+            hint = did_you_mean(argument, self.names) or f"; it takes {', '.join(self.names) or 'no arguments'}"
+        return PayloadError(f"{self._owner}: {text}{hint}", argument=argument)
+
+    def _changed(self, given: msgspec.Struct, arrived: msgspec.Struct) -> PayloadError:
+        for name in self.names:
+            before, after = getattr(given, name), getattr(arrived, name)
+            if before != after:
+                return PayloadError(
+                    f"{self._owner}: argument {name!r} would arrive changed, as {after!r:.80} instead of "
+                    f"{before!r:.80}; annotate the parameter with its type or pass plain JSON data",
+                    argument=name,
+                )
+        return PayloadError(f"{self._owner}: an argument would arrive changed")
+
+
+class ResultCodec:
+    """Encodes and decodes what one handler returns."""
+
+    def __init__(self, annotation: object) -> None:
+        """Use the return annotation; plain JSON data where it has none or JSON can't hold it."""
+        self._decoder = _result_decoder(annotation)
+
+    def encode(self, result: object, limit: int) -> bytes | None:
+        """JSON, None for None.
+
+        Raises:
+            PayloadError: the result can't be stored, or not so that it comes back equal.
+        """
+        if result is None:
+            return None
+        encoded = encode_json(result, "the result")
+        if len(encoded) > limit:
+            raise PayloadTooLarge(f"the result takes {len(encoded):,} bytes, the limit is {limit:,}")
+        if self.decode(encoded) != result:
+            raise PayloadError("the result would come back changed; return plain JSON data or annotate the return type")
+        return encoded
+
+    def decode(self, encoded: bytes | None) -> Any:
+        """The handler's own type again.
+
+        Raises:
+            PayloadError: a stored result doesn't fit the annotation any more.
+        """
+        if encoded is None:
+            return None
+        try:
+            return self._decoder.decode(encoded)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise PayloadError(f"the result doesn't fit its annotation: {error}") from error
+
+
+def encode_json(value: object, owner: str) -> bytes:
+    """`value` as JSON, at most 64 levels deep.
+
+    Raises:
+        PayloadError: JSON can't hold it.
+    """
+    try:
+        encoded = _encoder.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise PayloadError(f"{owner}: {error or type(error).__name__}") from error
+    checked_depth(encoded, owner)
+    return encoded
+
+
+def checked_depth(encoded: bytes, owner: str) -> None:
+    """Nothing, when JSON text nests at most 64 levels.
+
+    Raises:
+        PayloadError: it nests deeper.
+    """
+    if encoded.count(b"[") + encoded.count(b"{") > DEPTH and _depth(encoded) > DEPTH:
+        raise PayloadError(f"{owner}: nested deeper than {DEPTH} levels")
+
+
+def _depth(encoded: bytes) -> int:
+    deepest = level = 0
+    for found in re.finditer(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]', encoded):
+        mark = found.group()
+        if mark in b"[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif mark in b"]}":
+            level -= 1
+    return deepest
+
+
+def handler_parameters(fn: Callable[..., Any]) -> tuple[list[inspect.Parameter], dict[str, Any]]:
+    """The parameters of a handler and its resolved annotations, `return` included.
+
+    Raises:
+        ConfigError: an annotation names something that doesn't exist.
+    """
+    try:
+        hints = get_type_hints(fn, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise ConfigError(f"the annotations of {fn.__qualname__} can't be resolved: {error}") from error
+    return list(inspect.signature(fn).parameters.values()), hints
+
+
+def _compiled(parameters: Sequence[inspect.Parameter], hints: Mapping[str, Any], owner: str) -> type[msgspec.Struct]:
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    seen_default = False
+    for parameter in parameters:
+        if parameter.kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+            raise ConfigError(f"{owner} takes {parameter}; a job's arguments need names, so spell each one out")
+        annotation = hints.get(parameter.name, Any)
+        if parameter.default is not inspect.Parameter.empty:
+            seen_default = True
+            fields.append((parameter.name, annotation, _default(parameter.default)))
+        elif seen_default:
+            raise ConfigError(f"{owner}: put {parameter.name!r} before the parameters that have defaults")
+        else:
+            fields.append((parameter.name, annotation))
+    try:
+        return msgspec.defstruct(_identifier(owner), fields, forbid_unknown_fields=True)
+    except TypeError as error:
+        raise ConfigError(f"{owner} has parameters that can't be job arguments: {error}") from error
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, list | dict | set | bytearray):
+        return msgspec.field(default_factory=lambda: value.copy())
+    return value
+
+
+def _identifier(owner: str) -> str:
+    return re.sub(r"\W", "_", owner)
+
+
+def _result_decoder(annotation: object) -> msgspec.json.Decoder[Any]:
+    if annotation is inspect.Signature.empty or annotation is None:
+        return msgspec.json.Decoder()
+    try:
+        return msgspec.json.Decoder(cast("type[Any]", annotation), dec_hook=_decode_other)
+    except TypeError:
+        return msgspec.json.Decoder()
+
+
+def _schema_other(kind: type[Any]) -> dict[str, Any]:
+    if hasattr(kind, "model_json_schema"):
+        return kind.model_json_schema()
+    raise TypeError(f"{kind.__qualname__} has no JSON Schema")

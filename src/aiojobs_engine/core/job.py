@@ -1,0 +1,177 @@
+"""The immutable domain object, and the options that say when, where and how it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
+
+import msgspec
+
+from aiojobs_engine.core.errors import ConfigError, did_you_mean
+from aiojobs_engine.core.limits import PRIORITY, checked_name
+from aiojobs_engine.core.retry import Retry, RetrySpec
+from aiojobs_engine.core.status import UserId
+
+R = TypeVar("R")
+
+Handle_co = TypeVar("Handle_co", covariant=True)
+
+RunIn = Literal["loop", "thread", "process"]
+
+
+class CallOptions(TypedDict, total=False):
+    """What `.options(...)` takes, for one call.
+
+    Times are seconds or `timedelta`s, instants are aware `datetime`s. `delay` and `at` exclude each other;
+    `expires` is a time from the dispatch or an instant. A `timeout` of 0 means none.
+    """
+
+    id: str
+    queue: str
+    priority: int
+    retry: Retry
+    timeout: float | timedelta
+    expires: float | timedelta | datetime
+    delay: float | timedelta
+    at: datetime
+    user_id: UserId
+    tags: Sequence[str]
+    meta: Mapping[str, Any]
+    result_ttl: float | timedelta
+    max_crashes: int
+
+
+class TypeOptions(CallOptions, total=False):
+    """What the decorator takes beside that, for all jobs of the type."""
+
+    name: str
+    run_in: RunIn
+
+
+CALL_OPTIONS = frozenset(CallOptions.__annotations__)
+TYPE_OPTIONS = CALL_OPTIONS | frozenset(TypeOptions.__annotations__)
+
+
+class Job(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+    """One durable unit of work: handler key, payload, metadata, id. Dispatched twice it is one job."""
+
+    id: str
+    type: str
+    kind: str
+    payload: bytes
+    options: Mapping[str, Any]
+
+    async def push(self, dispatcher: Dispatcher[Handle_co]) -> Handle_co:
+        """The same as `engine.dispatch(job)`."""
+        return await dispatcher.dispatch(self)
+
+
+class Dispatcher(Protocol[Handle_co]):
+    """Whatever takes jobs: the engine."""
+
+    async def dispatch(self, job: Job[Any], /) -> Handle_co:
+        """Store the job."""
+        ...
+
+
+def checked_options(options: Mapping[str, Any], known: frozenset[str], owner: str) -> dict[str, Any]:
+    """The options in their stored form: times as seconds, policies checked, names checked.
+
+    Raises:
+        ConfigError: an option is unknown (with the nearest name), of the wrong type or out of range.
+    """
+    for name in options:
+        if name not in known:
+            raise ConfigError(f"{owner} has no option {name!r}{did_you_mean(name, known)}")
+    if "delay" in options and "at" in options:
+        raise ConfigError(f"{owner}: delay and at exclude each other")
+    return {name: _CHECKS[name](value, f"{owner}: {name}") for name, value in options.items()}
+
+
+def _seconds(value: object, owner: str) -> float:
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**40:
+        raise ConfigError(f"{owner} must be seconds of at least 0 or a timedelta, got {value!r:.80}")
+    return float(value)
+
+
+def _instant(value: object, owner: str) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ConfigError(f"{owner} must be a datetime with a time zone, got {value!r:.80}")
+    return value
+
+
+def _bound(value: object, owner: str) -> float | datetime:
+    return _instant(value, owner) if isinstance(value, datetime) else _seconds(value, owner)
+
+
+def _priority(value: object, owner: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -PRIORITY <= value <= PRIORITY:
+        raise ConfigError(f"{owner} must be a whole number within ±{PRIORITY:,}, got {value!r:.80}")
+    return value
+
+
+def _crashes(value: object, owner: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{owner} must be a whole number of at least 1, got {value!r:.80}")
+    return value
+
+
+def _retry(value: object, owner: str) -> Retry:
+    if isinstance(value, RetrySpec):
+        return Retry(value)
+    if isinstance(value, Retry):
+        return value
+    raise ConfigError(f"{owner} must be made by Retry.none, fixed, exponential or custom, got {value!r:.80}")
+
+
+def _tags(value: object, owner: str) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ConfigError(f"{owner} must be a list of strings, got {value!r:.80}")
+    return tuple(checked_name(tag, "a tag") for tag in value)
+
+
+def _meta(value: object, owner: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ConfigError(f"{owner} must be a mapping with string keys, got {value!r:.80}")
+    return dict(value)
+
+
+def _user_id(value: object, owner: str) -> UserId:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ConfigError(f"{owner} must be a string or a whole number, got {value!r:.80}")
+    return value
+
+
+def _run_in(value: object, owner: str) -> str:
+    if value not in ("loop", "thread", "process"):
+        raise ConfigError(f"{owner} must be 'loop', 'thread' or 'process', got {value!r:.80}")
+    return str(value)
+
+
+def _name(value: object, owner: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{owner} must be a string, got {value!r:.80}")
+    return checked_name(value, owner)
+
+
+_CHECKS = {
+    "id": _name,
+    "name": _name,
+    "queue": _name,
+    "priority": _priority,
+    "retry": _retry,
+    "timeout": _seconds,
+    "expires": _bound,
+    "delay": _seconds,
+    "at": _instant,
+    "user_id": _user_id,
+    "tags": _tags,
+    "meta": _meta,
+    "result_ttl": _seconds,
+    "max_crashes": _crashes,
+    "run_in": _run_in,
+}
+

@@ -1,0 +1,282 @@
+"""What a handler sees of its own run."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from logging import Logger, LoggerAdapter
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from aiojobs_engine.core.codec import encode_json
+from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.errors import ConfigError, EngineError
+from aiojobs_engine.core.events import JobProgressed, event_of
+from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.core.status import Counters, RowFault, UserId
+from aiojobs_engine.ports.backend import Claim, Record
+from aiojobs_engine.ports.storage import Storage
+
+_PROGRESS_PER_SECOND = 4
+
+T = TypeVar("T")
+
+
+class RunPort(Protocol):
+    """What a context needs from the worker around it."""
+
+    @property
+    def logger(self) -> Logger:
+        """Where handlers log to."""
+        ...
+
+    @property
+    def resources(self) -> Any:
+        """What the engine's resources yielded."""
+        ...
+
+    @property
+    def engine(self) -> Any:
+        """The engine itself."""
+        ...
+
+    @property
+    def storage(self) -> Storage:
+        """Where the rows of bulk jobs lie."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration of the engine."""
+        ...
+
+    def now(self) -> Instant:
+        """The wall clock, ms since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds, for durations."""
+        ...
+
+    async def record(self, record: Record) -> None:
+        """Write under the lease.
+
+        Raises:
+            LeaseLost: another worker holds the job.
+        """
+        ...
+
+    def touch(self, claim: Claim) -> None:
+        """Start the deadline of a bulk or iterable job anew."""
+        ...
+
+
+class JobContext:
+    """The first parameter of a handler that wants to know about its run.
+
+    Attributes:
+        stopping: whether the worker shuts down, or the job is to pause: a long handler checkpoints and returns to
+            the engine by `await ctx.checkpoint(value)`.
+    """
+
+    __slots__ = ("_claim", "_counters", "_cursor", "_faults", "_logger", "_message", "_port", "_shown_at", "stopping")
+
+    def __init__(self, claim: Claim, port: RunPort) -> None:
+        """Belong to the run of `claim`."""
+        self._claim = claim
+        self._port = port
+        self._counters = claim.counters
+        self._message: str | None = None
+        self._cursor = claim.cursor
+        self._faults: list[RowFault] | None = None
+        self._logger: LoggerAdapter[Logger] | None = None
+        self._shown_at = float("-inf")
+        self.stopping = False
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self._claim.envelope.id
+
+    @property
+    def type(self) -> str:
+        """The name of the job type."""
+        return self._claim.envelope.type
+
+    @property
+    def queue(self) -> str:
+        """The queue that the job came from."""
+        return self._claim.envelope.queue
+
+    @property
+    def attempt(self) -> int:
+        """1 on the first run; counted attempts before this one, plus 1."""
+        return self._claim.attempts + 1
+
+    @property
+    def crashes(self) -> int:
+        """How many workers died while they ran this job."""
+        return self._claim.crashes
+
+    @property
+    def user_id(self) -> UserId | None:
+        """Whose job it is, as given at the dispatch."""
+        return self._claim.envelope.user_id
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """What the dispatcher put beside the arguments; not to be changed."""
+        return self._claim.envelope.meta
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The job's tags."""
+        return self._claim.envelope.tags
+
+    @property
+    def token(self) -> int:
+        """Rises by one per claim of this job: pass it to systems that should refuse a stale run."""
+        return self._claim.lease.token
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same in all attempts and after retries by hand: pass it to systems that should act once."""
+        return self._claim.envelope.id
+
+    @property
+    def engine(self) -> Any:
+        """The engine, to dispatch more jobs."""
+        return self._port.engine
+
+    @property
+    def resources(self) -> Any:
+        """What `@engine.resources` yielded in this worker process, None without."""
+        return self._port.resources
+
+    @property
+    def logger(self) -> "LoggerAdapter[Logger]":
+        """A logger whose records carry `job_id`, `job_type` and `attempt`."""
+        if self._logger is None:
+            extra = {"job_id": self.id, "job_type": self.type, "attempt": self.attempt}
+            self._logger = LoggerAdapter(self._port.logger, extra)
+        return self._logger
+
+    @property
+    def cursor(self) -> Any:
+        """What the last attempt gave to `checkpoint`, as plain JSON data; None on a fresh start."""
+        return None if not self._cursor else msgspec.json.decode(self._cursor)
+
+    async def progress(self, processed: int, total: int | None = None, message: str | None = None) -> None:
+        """Say how far the job is; shown and stored at most four times a second, the last one always.
+
+        Args:
+            processed: things done so far in this job, at least 0; counts as succeeded.
+            total: things there are; left out, the last total stays. Never below `processed`.
+
+        Raises:
+            LeaseLost: another worker holds the job now.
+            ConfigError: a number is negative.
+        """
+        if processed < 0 or (total is not None and total < 0):
+            raise ConfigError(f"progress counts from 0, got processed={processed!r}, total={total!r}")
+        known = self._counters.total if total is None else total
+        self._counters = Counters(processed, 0, 0, max(known, processed))
+        self._message = message if message is not None else self._message
+        now = self._port.monotonic()
+        if now - self._shown_at >= 1 / _PROGRESS_PER_SECOND or (total is not None and processed >= total):
+            self._shown_at = now
+            await self._port.record(self._report())
+
+    async def checkpoint(self, value: Any) -> None:
+        """Keep `value` (JSON data), and the progress so far, for the next attempt.
+
+        Where the worker stops or the job is to pause, this call doesn't return: the job goes back with no attempt
+        counted and starts again with `ctx.cursor == value`. It also starts the deadline of a bulk job anew.
+
+        Raises:
+            PayloadError: JSON can't hold the value.
+            LeaseLost: another worker holds the job now.
+        """
+        self._cursor = encode_json(value, "the checkpoint")
+        await self._port.record(self._report(self._cursor))
+        self._port.touch(self._claim)
+        if self.stopping:
+            raise StopAtCheckpoint
+
+    async def track(self, items: "AsyncIterator[T]", total: int | None = None) -> AsyncIterator[T]:
+        """The same items, with one `progress` each."""
+        count = 0
+        async for item in items:
+            yield item
+            count += 1
+            await self.progress(count, total)
+
+    def fail_row(self, row: object, message: str, *, field: str | None = None) -> None:
+        """Report a row of this chunk that can't be used; the others go on.
+
+        Raises:
+            ConfigError: this job has no rows, or `row` is none of them.
+        """
+        raise ConfigError("ctx.fail_row is for the rows of an importer; this job has none")
+
+    @property
+    def port(self) -> RunPort:
+        """The worker around this run; for job types of the engine, not for handlers."""
+        return self._port
+
+    @property
+    def final_counters(self) -> Counters | None:
+        """The progress to settle with; None when the handler reported none."""
+        return None if self._counters is self._claim.counters else self._counters
+
+    @property
+    def message(self) -> str | None:
+        """The last message given to `progress`."""
+        return self._message
+
+    def _report(self, cursor: bytes | None = None) -> Record:
+        claim = self._claim
+        event = event_of(
+            JobProgressed,
+            claim.envelope,
+            Status.PROCESSING,
+            self._counters,
+            self.attempt,
+            self._port.now(),
+            self._message,
+        )
+        return Record(
+            lease=claim.lease, counters=self._counters, message=self._message, cursor=cursor, event=event
+        )
+
+
+class StopAtCheckpoint(BaseException):
+    """Ends a run that checkpointed while its worker stops, or its job is to pause."""
+
+
+_current: ContextVar[JobContext | None] = ContextVar("aiojobs_engine_job", default=None)
+
+
+def current_job() -> JobContext:
+    """The context of the job that runs in this task or thread.
+
+    Raises:
+        EngineError: no job runs here.
+    """
+    context = _current.get()
+    if context is None:
+        raise NoCurrentJob("current_job() works inside a handler only")
+    return context
+
+
+def enter_context(context: JobContext) -> None:
+    """Make `context` the current one for the rest of the task."""
+    _current.set(context)
+
+
+class NoCurrentJob(EngineError):
+    """`current_job()` was called outside of a handler."""
+
+
+Handler = Callable[..., Awaitable[Any]]
+Middleware = Callable[[JobContext, Callable[[], Awaitable[Any]]], Awaitable[Any]]

@@ -1,0 +1,237 @@
+"""Job types: the handlers by name, with their options; where decorators put them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, cast, overload
+
+from aiojobs_engine.core.codec import ArgumentCodec, ResultCodec, handler_parameters
+from aiojobs_engine.core.errors import ConfigError, UnknownJobType
+from aiojobs_engine.core.job import (
+    CALL_OPTIONS,
+    TYPE_OPTIONS,
+    CallOptions,
+    Job,
+    RunIn,
+    TypeOptions,
+    checked_options,
+)
+from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.runtime.context import JobContext
+from aiojobs_engine.runtime.ids import IdSource
+from aiojobs_engine.runtime.system_clock import SystemClock
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class JobType(Generic[P, R]):
+    """A registered handler. Calling it runs the handler itself, without the engine.
+
+    Attributes:
+        name: unique in a registry.
+        kind: `job`, `import`, `export`, `sync`, `report` or the user's own.
+        options: what the decorator set, checked.
+        takes_context: whether the handler's first parameter is the `JobContext`.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        *,
+        name: str,
+        kind: str,
+        options: Mapping[str, Any],
+        ids: IdSource,
+    ) -> None:
+        """Compile the handler's signature.
+
+        Raises:
+            ConfigError: the name, an option or a parameter can't be used.
+        """
+        self.fn = fn
+        self.name = checked_name(name, "the name of a job type")
+        self.kind = checked_name(kind, "a kind")
+        self.options_set = checked_options(options, TYPE_OPTIONS, f"job type {name!r}")
+        self.run_in: RunIn = self.options_set.pop("run_in", _natural_place(fn))
+        parameters, hints = handler_parameters(fn)
+        self.takes_context = _takes_context(parameters, hints)
+        if self.run_in != "loop" and inspect.iscoroutinefunction(fn):
+            raise ConfigError(f"job type {name!r} is an async function, so it runs in the loop, not in a {self.run_in}")
+        if self.run_in == "loop" and not inspect.iscoroutinefunction(fn):
+            raise ConfigError(f"job type {name!r} is a plain function; leave run_in out, or use 'thread' or 'process'")
+        if self.run_in == "process" and self.takes_context:
+            raise ConfigError(f"job type {name!r} runs in a process of its own, where it can't have a JobContext")
+        self.arguments = ArgumentCodec(parameters[self.takes_context :], hints, name)
+        self.results = ResultCodec(hints.get("return", inspect.Signature.empty))
+        self._ids = ids
+        self._call_options: dict[str, Any] = {}
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the handler here and now; one that takes a context needs `TestEngine.run` instead."""
+        if self.takes_context:
+            raise ConfigError(f"{self.name} takes a JobContext; call it through TestEngine.run or dispatch it")
+        answer = self.fn(*args, **kwargs)
+        return cast("R", await answer if inspect.isawaitable(answer) else answer)
+
+    async def perform(self, context: JobContext, claim: Claim) -> Outcome:
+        """Run the handler once on the arguments of `claim`; whatever it raises goes to the caller.
+
+        Raises:
+            PayloadError: the stored arguments don't fit the handler.
+        """
+        args = self.arguments.decode(claim.envelope.payload)
+        return Succeeded(await self.place.call(self, context, args))
+
+    def can_salvage(self, claim: Claim) -> bool:
+        """Whether a job out of attempts gets one more run, marked by the cursor `SALVAGE`, to save what it can."""
+        del claim
+        return False
+
+    async def lost_rows(self, context: JobContext, claim: Claim, error: ErrorInfo) -> RowsLost:
+        """What a chunk that ends `failed` leaves behind: its counters and a fault for each of its rows."""
+        del context, error
+        return RowsLost(counters=claim.counters)
+
+    def options(self, **options: Unpack[CallOptions]) -> JobType[P, R]:
+        """The same type with options for one call; they win over all others.
+
+        Raises:
+            ConfigError: an option is unknown or out of range.
+        """
+        checked = checked_options(cast("Mapping[str, Any]", options), CALL_OPTIONS, f"{self.name}.options")
+        other = cast("JobType[P, R]", object.__new__(type(self)))
+        other.__dict__.update(self.__dict__)
+        other._call_options = {**self._call_options, **checked}
+        return other
+
+    def job(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """A job with these arguments, not stored yet; dispatched twice it is one job.
+
+        Raises:
+            PayloadError: the arguments don't fit the handler, or can't be JSON.
+        """
+        return self._made(self.arguments.encode(args, kwargs))
+
+    def job_from_json(self, encoded: bytes) -> Job[R]:
+        """A job whose arguments are a JSON object already.
+
+        Raises:
+            PayloadError: the arguments don't fit the handler.
+        """
+        return self._made(self.arguments.check(encoded))
+
+    def _made(self, payload: bytes) -> Job[R]:
+        options = self._call_options
+        return Job(
+            id=options.get("id") or self._ids(), type=self.name, kind=self.kind, payload=payload, options=options
+        )
+
+    def __repr__(self) -> str:
+        """Show the name."""
+        return f"<JobType {self.name}>"
+
+
+class RowsLost(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a chunk that failed as a whole; `resolved` as in `Settlement`."""
+
+    counters: Counters
+    faults: tuple[RowFault, ...] = ()
+    resolved: tuple[int, ...] | None = None
+
+
+class JobDecorator:
+    """What `@registry.job(...)` returns: it takes the handler, with or without a context parameter."""
+
+    def __init__(self, registry: JobRegistry, options: Mapping[str, Any]) -> None:
+        """Keep what the handler is to be registered with."""
+        self._registry = registry
+        self._options = options
+
+    @overload
+    def __call__(self, fn: Callable[Concatenate[JobContext, P], Awaitable[R]]) -> JobType[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, Awaitable[R]]) -> JobType[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[Concatenate[JobContext, P], R]) -> JobType[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R]) -> JobType[P, R]: ...
+    def __call__(self, fn: Callable[..., Any]) -> JobType[..., Any]:
+        """Register the handler.
+
+        Raises:
+            ConfigError: its name is taken, or its signature can't be a job's.
+        """
+        options = dict(self._options)
+        name = options.pop("name", None) or f"{fn.__module__}.{fn.__qualname__}".replace(".<locals>", "")
+        made: JobType[..., Any] = JobType(fn, name=name, kind="job", options=options, ids=self._registry.ids)
+        self._registry.add(made)
+        return made
+
+
+class JobRegistry:
+    """Job types by name, collected in any module and adopted by an engine.
+
+    Attributes:
+        types: by name, in the order of registration.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        """Make ids by `clock`, the machine's own by default."""
+        self.ids = IdSource(clock or SystemClock())
+        self.types: dict[str, JobType[..., Any]] = {}
+
+    def job(self, **options: Unpack[TypeOptions]) -> JobDecorator:
+        """Register the decorated function as a job type; it is named `module.function` unless `name` is given."""
+        return JobDecorator(self, cast("Mapping[str, Any]", options))
+
+    def add(self, job_type: JobType[..., Any]) -> None:
+        """Take a job type in.
+
+        Raises:
+            ConfigError: another one of this name is there.
+        """
+        taken = self.types.get(job_type.name)
+        if taken is not None and taken is not job_type:
+            raise ConfigError(
+                f"two job types are named {job_type.name!r}: {taken.fn.__module__}.{taken.fn.__qualname__} and "
+                f"{job_type.fn.__module__}.{job_type.fn.__qualname__}; give one of them name=..."
+            )
+        self.types[job_type.name] = job_type
+
+    def include(self, other: JobRegistry) -> None:
+        """Take in all types of another registry.
+
+        Raises:
+            ConfigError: a name is taken by another type.
+        """
+        for job_type in other.types.values():
+            self.add(job_type)
+
+    def get(self, name: str) -> JobType[..., Any]:
+        """The type of this name.
+
+        Raises:
+            UnknownJobType: there is none; the message names the nearest.
+        """
+        try:
+            return self.types[name]
+        except KeyError:
+            raise UnknownJobType(name, self.names()) from None
+
+    def names(self) -> Iterable[str]:
+        """All names, in the order of registration."""
+        return self.types.keys()
+
+
+def _natural_place(fn: Callable[..., Any]) -> RunIn:
+    return "loop" if inspect.iscoroutinefunction(fn) else "thread"
+
+
+def _takes_context(parameters: list[inspect.Parameter], hints: Mapping[str, Any]) -> bool:
+    if not parameters:
+        return False
+    annotation = hints.get(parameters[0].name)
+    return isinstance(annotation, type) and issubclass(annotation, JobContext)
