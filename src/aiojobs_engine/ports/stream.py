@@ -1,0 +1,37 @@
+"""The port's side for following what happens; the laws of `ports/backend.py` hold here too."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from aiojobs_engine.core.events import JobEvent, StoredEvent
+from aiojobs_engine.core.instant import Instant
+
+
+class EventStream(Protocol):
+    """The stored events of all processes, in the order of the store, within bounds."""
+
+    async def read(self, after: str | None, limit: int) -> tuple[Sequence[StoredEvent], str]:
+        """About `limit` events after the cursor, and where to go on; None reads from the oldest one kept.
+
+        A cursor that has fallen out of the bounds goes on with the oldest one kept.
+
+        Raises:
+            ConfigError: the cursor is not one of this store: no cursor at all, or after its newest event.
+        """
+        ...
+
+    async def tail(self) -> str:
+        """The cursor of the newest event."""
+        ...
+
+    async def since(self, at: Instant) -> str:
+        """A cursor before every kept event of `at` or later; cheap, not exact."""
+        ...
+
+    async def wait_events(self, after: str, timeout: float) -> None:
+        """Return when events after the cursor may be there, or after `timeout` seconds; a hint."""
+        ...
+
+    def tap(self, sink: Callable[[Sequence[JobEvent]], None] | None) -> None:
+        """Call `sink` on the loop with the events that this process stored, in order, after each write."""
+        ...
