@@ -61,7 +61,9 @@ class ArgumentCodec:
         """
         self.names = tuple(parameter.name for parameter in parameters)
         self._owner = owner
-        self._positional = sum(parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
+        self._positional = sum(
+            parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters
+        )
         self._struct = _compiled(parameters, hints, owner)
         try:
             self._decoder = msgspec.json.Decoder(self._struct, dec_hook=_decode_other)
@@ -79,7 +81,9 @@ class ArgumentCodec:
         if self._takes_none and not args and not kwargs:
             return _NO_ARGUMENTS
         if len(args) > self._positional:
-            raise PayloadError(f"{self._owner} takes {self._positional} positional arguments, got {len(args)}")
+            raise PayloadError(
+                f"{self._owner} takes {self._positional} positional arguments, got {len(args)}"
+            )
         try:
             given = self._struct(*args, **kwargs)
         except TypeError as error:
@@ -102,7 +106,9 @@ class ArgumentCodec:
             PayloadError: they don't fit the handler.
         """
         if len(encoded) > limit:
-            raise PayloadTooLarge(f"the arguments of {self._owner} take {len(encoded):,} bytes, the limit is {limit:,}")
+            raise PayloadTooLarge(
+                f"the arguments of {self._owner} take {len(encoded):,} bytes, the limit is {limit:,}"
+            )
         checked_depth(encoded, self._owner)
         return encode_json(self._decoded(encoded), self._owner)
 
@@ -135,7 +141,9 @@ class ArgumentCodec:
         argument = found.group(1) if found else None
         hint = ""
         if argument and argument not in self.names:
-            hint = did_you_mean(argument, self.names) or f"; it takes {', '.join(self.names) or 'no arguments'}"
+            hint = (
+                did_you_mean(argument, self.names) or f"; it takes {', '.join(self.names) or 'no arguments'}"
+            )
         return PayloadError(f"{self._owner}: {text}{hint}", argument=argument)
 
     def _changed(self, given: msgspec.Struct, arrived: msgspec.Struct) -> PayloadError:
@@ -169,7 +177,9 @@ class ResultCodec:
         if len(encoded) > limit:
             raise PayloadTooLarge(f"the result takes {len(encoded):,} bytes, the limit is {limit:,}")
         if self.decode(encoded) != result:
-            raise PayloadError("the result would come back changed; return plain JSON data or annotate the return type")
+            raise PayloadError(
+                "the result would come back changed; return plain JSON data or annotate the return type"
+            )
         return encoded
 
     def decode(self, encoded: bytes | None) -> Any:
@@ -235,12 +245,16 @@ def handler_parameters(fn: Callable[..., Any]) -> tuple[list[inspect.Parameter],
     return list(inspect.signature(fn).parameters.values()), hints
 
 
-def _compiled(parameters: Sequence[inspect.Parameter], hints: Mapping[str, Any], owner: str) -> type[msgspec.Struct]:
+def _compiled(
+    parameters: Sequence[inspect.Parameter], hints: Mapping[str, Any], owner: str
+) -> type[msgspec.Struct]:
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
     seen_default = False
     for parameter in parameters:
         if parameter.kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
-            raise ConfigError(f"{owner} takes {parameter}; a job's arguments need names, so spell each one out")
+            raise ConfigError(
+                f"{owner} takes {parameter}; a job's arguments need names, so spell each one out"
+            )
         annotation = hints.get(parameter.name, Any)
         if parameter.default is not inspect.Parameter.empty:
             seen_default = True

@@ -1,16 +1,12 @@
-"""Every setting with its default, and the merge of files, environment and code."""
+"""Every setting with its default."""
 
-import difflib
-from collections.abc import Mapping
-from typing import Any, TypeVar, cast, get_args
+import re
 
 import msgspec
 
-from aiojobs_engine.core.errors import ConfigError, did_you_mean
+from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.limits import PAYLOAD_BYTES, RESULT_BYTES
 from aiojobs_engine.core.retry import RetrySpec
-
-Durability = str
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,3 +129,25 @@ class Settings(_Section, frozen=True, kw_only=True):
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()
     sqlite: SqliteSettings = SqliteSettings()
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+
+
+def seconds_of(duration: float | str) -> float:
+    """Seconds of a number, or of "500ms", "30s", "5m", "2h", "1d".
+
+    Raises:
+        ConfigError: it is none of these, or negative.
+    """
+    if isinstance(duration, str):
+        found = _DURATION.fullmatch(duration.strip())
+        if found is None:
+            raise ConfigError(
+                f"a duration is a number of seconds or like '30s', '5m', '2h', '1d', got {duration!r}"
+            )
+        return float(found.group(1)) * _UNITS[found.group(2)]
+    if not 0 <= duration < float("inf"):
+        raise ConfigError(f"a duration is at least 0 seconds, got {duration!r}")
+    return float(duration)

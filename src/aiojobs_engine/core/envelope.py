@@ -80,4 +80,8 @@ def decode_envelope(body: bytes | str) -> Envelope:
 
 def is_same_job(first: Envelope, second: Envelope) -> bool:
     """Whether a repeated dispatch brings the same job: type, queue and payload are equal."""
-    return (first.type, first.queue, bytes(first.payload)) == (second.type, second.queue, bytes(second.payload))
+    return (first.type, first.queue, bytes(first.payload)) == (
+        second.type,
+        second.queue,
+        bytes(second.payload),
+    )

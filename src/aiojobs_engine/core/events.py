@@ -126,7 +126,13 @@ _Event = TypeVar("_Event", bound=JobEvent)
 
 
 def event_of(
-    kind: type[_Event], envelope: Envelope, status: Status, counters: Counters, attempt: int, at: Instant, *own: object
+    kind: type[_Event],
+    envelope: Envelope,
+    status: Status,
+    counters: Counters,
+    attempt: int,
+    at: Instant,
+    *own: object,
 ) -> _Event:
     """An event of `kind` about a job; `own` are the fields that the kind adds, in their order."""
     return kind(

@@ -174,4 +174,3 @@ _CHECKS = {
     "max_crashes": _crashes,
     "run_in": _run_in,
 }
-

@@ -6,6 +6,10 @@ from typing import Any
 from aiojobs_engine.core.status import RowFault
 
 
+SALVAGE = b'{"salvage":true}'
+"""The cursor of a bulk run that is to save what it can: rows one by one where they fail together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Succeeded:
     """The handler returned `result`."""
@@ -15,11 +19,17 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsDone:
-    """A bulk handler went through its rows; `faults` are those that failed, in row order."""
+    """A bulk handler went through its rows; `faults` are those that failed, in row order.
+
+    Attributes:
+        skipped: duplicates, which count as succeeded too.
+        resolved: of a chunk of rows that had failed before, the row numbers that are good now.
+    """
 
     succeeded: int
     skipped: int = 0
     faults: tuple[RowFault, ...] = ()
+    resolved: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +88,14 @@ class WorkerLost:
 
 
 Outcome = (
-    Succeeded | RowsDone | Spawned | Failed | Snoozed | Discarded | Cancelled | Paused | Interrupted | WorkerLost
+    Succeeded
+    | RowsDone
+    | Spawned
+    | Failed
+    | Snoozed
+    | Discarded
+    | Cancelled
+    | Paused
+    | Interrupted
+    | WorkerLost
 )

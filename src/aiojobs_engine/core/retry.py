@@ -107,7 +107,12 @@ class Retry:
     ) -> "Retry":
         """Wait `base * multiplier**(k-1)` seconds after the k-th failure, jittered by ±`jitter`, then capped."""
         spec = RetrySpec(
-            policy="exponential", max_attempts=max_attempts, base=base, multiplier=multiplier, cap=cap, jitter=jitter
+            policy="exponential",
+            max_attempts=max_attempts,
+            base=base,
+            multiplier=multiplier,
+            cap=cap,
+            jitter=jitter,
         )
         return cls(spec, on=on, never_on=never_on)
 

@@ -1,6 +1,6 @@
 """What a handler sees of its own run."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from logging import Logger, LoggerAdapter
 from typing import Any, Protocol, TypeVar
@@ -66,6 +66,19 @@ class RunPort(Protocol):
         """
         ...
 
+    @property
+    def middleware(self) -> "Sequence[Middleware]":
+        """What wraps handlers, the outermost first."""
+        ...
+
+    async def in_thread(self, context: "JobContext", call: Callable[[], Any]) -> Any:
+        """Call a plain function in a thread; the slot stays taken until the thread ends."""
+        ...
+
+    async def in_process(self, fn: Callable[..., Any], payload: bytes) -> Any:
+        """Call a plain function, found by its name, on encoded arguments in a process."""
+        ...
+
     def touch(self, claim: Claim) -> None:
         """Start the deadline of a bulk or iterable job anew."""
         ...
@@ -79,7 +92,17 @@ class JobContext:
             the engine by `await ctx.checkpoint(value)`.
     """
 
-    __slots__ = ("_claim", "_counters", "_cursor", "_faults", "_logger", "_message", "_port", "_shown_at", "stopping")
+    __slots__ = (
+        "_claim",
+        "_counters",
+        "_cursor",
+        "_faults",
+        "_logger",
+        "_message",
+        "_port",
+        "_shown_at",
+        "stopping",
+    )
 
     def __init__(self, claim: Claim, port: RunPort) -> None:
         """Belong to the run of `claim`."""
@@ -220,6 +243,11 @@ class JobContext:
         raise ConfigError("ctx.fail_row is for the rows of an importer; this job has none")
 
     @property
+    def claim(self) -> Claim:
+        """The claim of this run; for job types of the engine, not for handlers."""
+        return self._claim
+
+    @property
     def port(self) -> RunPort:
         """The worker around this run; for job types of the engine, not for handlers."""
         return self._port
@@ -278,5 +306,4 @@ class NoCurrentJob(EngineError):
     """`current_job()` was called outside of a handler."""
 
 
-Handler = Callable[..., Awaitable[Any]]
 Middleware = Callable[[JobContext, Callable[[], Awaitable[Any]]], Awaitable[Any]]

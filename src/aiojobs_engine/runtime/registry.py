@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, cast, overload
 
-from aiojobs_engine.core.codec import ArgumentCodec, ResultCodec, handler_parameters
-from aiojobs_engine.core.errors import ConfigError, UnknownJobType
+import msgspec
+
+from aiojobs_engine.core.codec import ArgumentCodec, ResultCodec, encode_json, handler_parameters
+from aiojobs_engine.core.errors import ConfigError, PayloadError, UnknownJobType
 from aiojobs_engine.core.job import (
     CALL_OPTIONS,
     TYPE_OPTIONS,
@@ -18,6 +21,9 @@ from aiojobs_engine.core.job import (
     checked_options,
 )
 from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.core.outcome import Failed, Outcome, Succeeded
+from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
+from aiojobs_engine.ports.backend import Claim
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.ids import IdSource
@@ -33,7 +39,7 @@ class JobType(Generic[P, R]):
     Attributes:
         name: unique in a registry.
         kind: `job`, `import`, `export`, `sync`, `report` or the user's own.
-        options: what the decorator set, checked.
+        decorated: the options that the decorator set, checked.
         takes_context: whether the handler's first parameter is the `JobContext`.
     """
 
@@ -44,7 +50,7 @@ class JobType(Generic[P, R]):
         name: str,
         kind: str,
         options: Mapping[str, Any],
-        ids: IdSource,
+        ids: Callable[[], str],
     ) -> None:
         """Compile the handler's signature.
 
@@ -54,36 +60,75 @@ class JobType(Generic[P, R]):
         self.fn = fn
         self.name = checked_name(name, "the name of a job type")
         self.kind = checked_name(kind, "a kind")
-        self.options_set = checked_options(options, TYPE_OPTIONS, f"job type {name!r}")
-        self.run_in: RunIn = self.options_set.pop("run_in", _natural_place(fn))
+        self.decorated = checked_options(options, TYPE_OPTIONS, f"job type {name!r}")
+        self.run_in: RunIn = self.decorated.pop("run_in", _natural_place(fn))
         parameters, hints = handler_parameters(fn)
         self.takes_context = _takes_context(parameters, hints)
         if self.run_in != "loop" and inspect.iscoroutinefunction(fn):
-            raise ConfigError(f"job type {name!r} is an async function, so it runs in the loop, not in a {self.run_in}")
+            raise ConfigError(
+                f"job type {name!r} is an async function, so it runs in the loop, not in a {self.run_in}"
+            )
         if self.run_in == "loop" and not inspect.iscoroutinefunction(fn):
-            raise ConfigError(f"job type {name!r} is a plain function; leave run_in out, or use 'thread' or 'process'")
+            raise ConfigError(
+                f"job type {name!r} is a plain function; leave run_in out, or use 'thread' or 'process'"
+            )
         if self.run_in == "process" and self.takes_context:
-            raise ConfigError(f"job type {name!r} runs in a process of its own, where it can't have a JobContext")
+            raise ConfigError(
+                f"job type {name!r} runs in a process of its own, where it can't have a JobContext"
+            )
         self.arguments = ArgumentCodec(parameters[self.takes_context :], hints, name)
         self.results = ResultCodec(hints.get("return", inspect.Signature.empty))
+        self._keyword_only = sum(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters)
         self._ids = ids
         self._call_options: dict[str, Any] = {}
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the handler here and now; one that takes a context needs `TestEngine.run` instead."""
         if self.takes_context:
-            raise ConfigError(f"{self.name} takes a JobContext; call it through TestEngine.run or dispatch it")
+            raise ConfigError(
+                f"{self.name} takes a JobContext; call it through TestEngine.run or dispatch it"
+            )
         answer = self.fn(*args, **kwargs)
         return cast("R", await answer if inspect.isawaitable(answer) else answer)
 
     async def perform(self, context: JobContext, claim: Claim) -> Outcome:
-        """Run the handler once on the arguments of `claim`; whatever it raises goes to the caller.
+        """Run the handler once on the arguments of `claim`; whatever it raises goes to the caller."""
+        try:
+            args = self.arguments.decode(claim.envelope.payload)
+        except PayloadError as error:
+            return Failed(error, permanent="payload")
+        return Succeeded(await self.invoke(context, args))
 
-        Raises:
-            PayloadError: the stored arguments don't fit the handler.
-        """
-        args = self.arguments.decode(claim.envelope.payload)
-        return Succeeded(await self.place.call(self, context, args))
+    async def invoke(self, context: JobContext, args: tuple[Any, ...]) -> Any:
+        """Call the handler, inside the middleware, where its options say: loop, thread or process."""
+        middleware = context.port.middleware
+        if not middleware:
+            return await self._call(context, args)
+        call: Callable[[], Awaitable[Any]] = partial(self._call, context, args)
+        for layer in reversed(middleware):
+            call = partial(layer, context, call)
+        return await call()
+
+    def call_plain(self, payload: bytes) -> Any:
+        """Call a plain function on encoded arguments, here and now."""
+        args, kwargs = self._split(self.arguments.decode(payload))
+        return self.fn(*args, **kwargs)
+
+    async def _call(self, context: JobContext, args: tuple[Any, ...]) -> Any:
+        values, named = self._split(args) if self._keyword_only else (args, {})
+        if self.takes_context:
+            values = (context, *values)
+        if self.run_in == "loop":
+            return await self.fn(*values, **named)
+        if self.run_in == "thread":
+            return await context.port.in_thread(context, partial(self.fn, *values, **named))
+        return await context.port.in_process(
+            self.fn, encode_json(dict(zip(self.arguments.names, args, strict=True)), self.name)
+        )
+
+    def _split(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        count = len(args) - self._keyword_only
+        return args[:count], dict(zip(self.arguments.names[count:], args[count:], strict=True))
 
     def can_salvage(self, claim: Claim) -> bool:
         """Whether a job out of attempts gets one more run, marked by the cursor `SALVAGE`, to save what it can."""
@@ -93,7 +138,8 @@ class JobType(Generic[P, R]):
     async def lost_rows(self, context: JobContext, claim: Claim, error: ErrorInfo) -> RowsLost:
         """What a chunk that ends `failed` leaves behind: its counters and a fault for each of its rows."""
         del context, error
-        return RowsLost(counters=claim.counters)
+        total = claim.envelope.total or claim.counters.total
+        return RowsLost(counters=Counters(failed=total, total=total))
 
     def options(self, **options: Unpack[CallOptions]) -> JobType[P, R]:
         """The same type with options for one call; they win over all others.
@@ -102,7 +148,7 @@ class JobType(Generic[P, R]):
             ConfigError: an option is unknown or out of range.
         """
         checked = checked_options(cast("Mapping[str, Any]", options), CALL_OPTIONS, f"{self.name}.options")
-        other = cast("JobType[P, R]", object.__new__(type(self)))
+        other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._call_options = {**self._call_options, **checked}
         return other
@@ -126,7 +172,11 @@ class JobType(Generic[P, R]):
     def _made(self, payload: bytes) -> Job[R]:
         options = self._call_options
         return Job(
-            id=options.get("id") or self._ids(), type=self.name, kind=self.kind, payload=payload, options=options
+            id=options.get("id") or self._ids(),
+            type=self.name,
+            kind=self.kind,
+            payload=payload,
+            options=options,
         )
 
     def __repr__(self) -> str:

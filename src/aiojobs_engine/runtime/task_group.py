@@ -81,7 +81,9 @@ class AgentGroup:
                 count = self.failures[name] = self.failures.get(name, 0) + 1
                 pause = min(_FIRST_PAUSE * 2 ** (count - 1), _LONGEST_PAUSE)
                 level = logging.WARNING if count < _SICK_AFTER else logging.ERROR
-                logger.log(level, "%s failed %d times in a row, again in %.1f s", name, count, pause, exc_info=True)
+                logger.log(
+                    level, "%s failed %d times in a row, again in %.1f s", name, count, pause, exc_info=True
+                )
                 await self._clock.sleep(pause)
             else:
                 return

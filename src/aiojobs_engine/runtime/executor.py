@@ -1,0 +1,83 @@
+"""One run in, one outcome out. It decides nothing about retries and writes nothing."""
+
+import asyncio
+from collections.abc import Iterator
+
+from aiojobs_engine.core.errors import Discard, LeaseLost, RetryLater, Signal, Snooze
+from aiojobs_engine.core.outcome import (
+    Cancelled,
+    Discarded,
+    Failed,
+    Interrupted,
+    Outcome,
+    Paused,
+    Snoozed,
+    WorkerLost,
+)
+from aiojobs_engine.core.retry import clamped
+from aiojobs_engine.runtime.context import JobContext, RunPort, StopAtCheckpoint, enter_context
+from aiojobs_engine.runtime.offload import ChildDied
+from aiojobs_engine.runtime.run import Run, Stop
+
+
+class DeadlineExceeded(TimeoutError):
+    """The handler ran longer than its `timeout`."""
+
+
+async def execute(run: Run, port: RunPort) -> Outcome | None:
+    """Run the handler of `run` and say what became of it; whatever it raises is an outcome.
+
+    None when the lease is lost: somebody else finalizes the job, and nothing of this run counts.
+    """
+    context = run.context = JobContext(run.claim, port)
+    context.stopping = run.pausing
+    enter_context(context)
+    try:
+        return await run.job_type.perform(context, run.claim)
+    except asyncio.CancelledError as error:
+        return ended(run, error)
+    except StopAtCheckpoint:
+        return Paused() if run.pausing else Interrupted()
+    except LeaseLost:
+        return None
+    except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt of a handler end the attempt, not the worker
+        return _raised(error)
+
+
+def ended(run: Run, error: asyncio.CancelledError) -> Outcome | None:
+    """What became of a run that was cancelled, by who told it to end; nobody did means its handler raised it."""
+    match run.stop:
+        case Stop.TIMEOUT:
+            return Failed(DeadlineExceeded(f"ran longer than its timeout of {run.timeout:g} s"))
+        case Stop.CANCELLED:
+            return Cancelled()
+        case Stop.SHUTDOWN:
+            return Interrupted()
+        case Stop.LOST:
+            return None
+        case None:
+            return Failed(error)
+
+
+def _raised(error: BaseException) -> Outcome:
+    if isinstance(error, ChildDied):
+        return WorkerLost(str(error))
+    for signal in _signals(error):
+        match signal:
+            case Snooze(seconds=seconds):
+                return Snoozed(clamped(seconds))
+            case Discard(reason=reason):
+                return Discarded(reason)
+            case RetryLater(seconds=seconds):
+                return Failed(signal, delay=clamped(seconds))
+            case _:
+                pass
+    return Failed(error)
+
+
+def _signals(error: BaseException) -> Iterator[Signal]:
+    if isinstance(error, Signal):
+        yield error
+    elif isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _signals(inner)

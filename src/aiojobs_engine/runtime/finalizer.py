@@ -1,0 +1,133 @@
+"""The end of every run: the one writer of outcomes, decided in `settlement.py`.
+
+Outcomes gather while the previous write is under way and travel in one `settle`. A write that fails is
+repeated until the store answers: the token makes that safe, and the lease's end makes it unnecessary in the
+worst case.
+"""
+
+import logging
+from collections.abc import Sequence
+from random import Random
+
+from aiojobs_engine.core.errors import BackendFull, BackendUnavailable
+from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.outcome import Outcome
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.core.status import ErrorInfo
+from aiojobs_engine.ports.backend import Backend, Settlement
+from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.runtime.context import JobContext, RunPort
+from aiojobs_engine.runtime.run import Run
+from aiojobs_engine.runtime.settlement import Decider, internal_failure, with_lost_rows
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 500
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+
+
+class Finalizer:
+    """Turns outcomes into settlements and writes them.
+
+    Attributes:
+        settled: runs whose settlement the store took.
+        lost: runs whose lease was somebody else's when they ended.
+    """
+
+    def __init__(self, store: Backend, clock: Clock, rng: Random, port: RunPort) -> None:
+        """Write to `store`; jitter comes from `rng`."""
+        self._store = store
+        self._clock = clock
+        self._rng = rng
+        self._port = port
+        self._decider = Decider(rng, port.settings.limits.result_bytes)
+        self._waiting: list[tuple[Run, Outcome]] = []
+        self._wake = Wake(clock)
+        self._idle = Wake(clock)
+        self._is_writing = False
+        self.settled = 0
+        self.lost = 0
+
+    def put(self, run: Run, outcome: Outcome) -> None:
+        """Take the outcome of a run over; it is written as soon as the write under way is done."""
+        run.is_finalized = True
+        self._waiting.append((run, outcome))
+        if not self._is_writing:
+            self._wake.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was put has been written."""
+        return not self._waiting and not self._is_writing
+
+    async def drain(self) -> None:
+        """Return when everything that was put has been written."""
+        while not self.is_idle:
+            await self._idle.wait()
+
+    async def run(self) -> None:
+        """Write until cancelled; cancelling loses nothing that a next `run` doesn't write."""
+        while True:
+            while self._waiting:
+                await self._flush()
+            self._idle.set()
+            await self._wake.wait()
+
+    async def _flush(self) -> None:
+        batch = self._waiting[:_BATCH]
+        self._is_writing = True
+        try:
+            settlements = await self._settlements(batch)
+            answers = await self._settle(settlements)
+        finally:
+            self._is_writing = False
+        del self._waiting[: len(batch)]
+        for (run, _), accepted in zip(batch, answers, strict=True):
+            if accepted:
+                self.settled += 1
+            else:
+                self._report_lost(run)
+
+    async def _settlements(self, batch: Sequence[tuple[Run, Outcome]]) -> list[Settlement]:
+        now = self._clock.now()
+        return [await self._settlement(run, outcome, now) for run, outcome in batch]
+
+    async def _settle(self, settlements: list[Settlement]) -> list[bool]:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._store.settle(settlements)
+            except (BackendUnavailable, BackendFull) as error:
+                logger.warning(
+                    "%d outcomes wait for the store, again in %.2f s: %s", len(settlements), pause, error
+                )
+                await self._clock.sleep(pause * self._rng.uniform(0.5, 1.5))
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _report_lost(self, run: Run) -> None:
+        self.lost += 1
+        lease = run.claim.lease
+        logger.warning(
+            "the lease of job %s (token %d) was lost; its outcome counts nothing", lease.job_id, lease.token
+        )
+
+    async def _settlement(self, run: Run, outcome: Outcome, now: Instant) -> Settlement:
+        try:
+            settlement = self._decider.decide(run, outcome, now)
+        except Exception as error:
+            logger.exception("the outcome of job %s could not be told", run.claim.envelope.id)
+            return internal_failure(run, error, now)
+        if settlement.status is Status.FAILED and run.claim.envelope.kind != "job" and not settlement.faults:
+            return await self._with_lost_rows(run, settlement)
+        return settlement
+
+    async def _with_lost_rows(self, run: Run, settlement: Settlement) -> Settlement:
+        context = run.context or JobContext(run.claim, self._port)
+        error = settlement.error or ErrorInfo("unknown", "")
+        try:
+            lost = await run.job_type.lost_rows(context, run.claim, error)
+        except Exception:
+            logger.exception("the rows of job %s can't be read any more", run.claim.envelope.id)
+            return settlement
+        return with_lost_rows(run, settlement, lost)

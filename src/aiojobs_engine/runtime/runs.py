@@ -1,0 +1,145 @@
+"""Starts claimed jobs in the slots and sees each run to its end."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.errors import LeaseLost
+from aiojobs_engine.core.options import Resolved, resolve
+from aiojobs_engine.core.outcome import Failed, Interrupted, Outcome, WorkerLost
+from aiojobs_engine.ports.backend import Claim
+from aiojobs_engine.runtime.context import RunPort
+from aiojobs_engine.runtime.deadlines import Deadlines
+from aiojobs_engine.runtime.executor import ended, execute
+from aiojobs_engine.runtime.finalizer import Finalizer
+from aiojobs_engine.runtime.registry import JobRegistry, JobType
+from aiojobs_engine.runtime.run import Run, Stop
+from aiojobs_engine.runtime.slots import Slots
+
+logger = logging.getLogger(__name__)
+
+_QUARANTINE_AFTER = 2
+
+Isolate = Callable[[Claim], Awaitable[Outcome]]
+
+
+class Runs:
+    """The runs of one worker."""
+
+    def __init__(
+        self,
+        registry: JobRegistry,
+        settings: Settings,
+        *,
+        slots: Slots,
+        deadlines: Deadlines,
+        finalizer: Finalizer,
+        port: RunPort,
+        isolate: Isolate | None,
+    ) -> None:
+        """Find handlers in `registry`; jobs that killed two workers go to `isolate`."""
+        self._types: Mapping[str, JobType[..., object]] = registry.types
+        self._settings = settings
+        self._options = {
+            name: resolve(name, job_type.kind, job_type.decorated, settings)
+            for name, job_type in self._types.items()
+        }
+        self._slots = slots
+        self._deadlines = deadlines
+        self._finalizer = finalizer
+        self._port = port
+        self._isolate = isolate
+        self._is_stopping = False
+
+    @property
+    def options(self) -> Mapping[str, Resolved]:
+        """The resolved options by job type."""
+        return self._options
+
+    def start(self, claim: Claim, sent_at: float) -> None:
+        """Run the job now; while the worker stops it goes back instead."""
+        name = claim.envelope.type
+        run = Run(claim, self._types[name], self._options[name], sent_at)
+        if self._is_stopping:
+            self._finalizer.put(run, Interrupted())
+            return
+        if run.timeout:
+            self._deadlines.add(run, run.timeout)
+        if claim.crashes >= _QUARANTINE_AFTER and self._isolate is not None:
+            self._slots.start(run, self._quarantine(run, self._isolate))
+        else:
+            self._slots.start(run, self._run(run))
+
+    def bury(self, claim: Claim) -> None:
+        """Finalize a job whose worker was lost; of a type that this worker doesn't know, too."""
+        envelope = claim.envelope
+        job_type = self._types.get(envelope.type)
+        if job_type is None:
+            job_type = JobType(_unknown, name=envelope.type, kind=envelope.kind, options={}, ids=str)
+        options = self._options.get(envelope.type) or resolve(
+            envelope.type, envelope.kind, {}, self._settings
+        )
+        self._finalizer.put(Run(claim, job_type, options, 0.0), WorkerLost())
+
+    def give_up(self, run: Run) -> None:
+        """Finalize a run that ignores every cancel, and use its slot for others."""
+        logger.error(
+            "job %s ignores that it was cancelled; its slot is given to others", run.claim.envelope.id
+        )
+        outcome = ended(run, asyncio.CancelledError())
+        if outcome is not None and not run.is_finalized:
+            self._finalizer.put(run, outcome)
+        self._slots.give_up(run)
+
+    def tell_stopping(self) -> None:
+        """Let handlers know that the worker stops: their next checkpoint hands them back."""
+        self._is_stopping = True
+        for run in self._slots.runs.values():
+            if run.context is not None:
+                run.context.stopping = True
+
+    def end_all(self) -> None:
+        """Cancel every run; each goes back with no attempt counted."""
+        for run in list(self._slots.runs.values()):
+            if not run.is_finalized and run.stop is None:
+                self._deadlines.end(run, Stop.SHUTDOWN)
+
+    async def _run(self, run: Run) -> None:
+        try:
+            outcome = await execute(run, self._port)
+            if outcome is not None and not run.is_finalized:
+                self._finalizer.put(run, outcome)
+        finally:
+            self._deadlines.discard(run)
+            if run.busy is not None:
+                await run.busy.wait()
+            self._slots.release(run)
+
+    async def _quarantine(self, run: Run, isolate: Isolate) -> None:
+        try:
+            outcome = await self._isolated(run, isolate)
+            if outcome is not None and not run.is_finalized:
+                self._finalizer.put(run, outcome)
+        finally:
+            self._deadlines.discard(run)
+            self._slots.release(run)
+
+    async def _isolated(self, run: Run, isolate: Isolate) -> Outcome | None:
+        logger.warning(
+            "job %s took %d workers with it; it runs in a process of its own",
+            run.claim.envelope.id,
+            run.claim.crashes,
+        )
+        try:
+            return await isolate(run.claim)
+        except asyncio.CancelledError as error:
+            return ended(run, error)
+        except LeaseLost:
+            return None
+        except Exception as error:  # noqa: BLE001 - a process that can't be started is a failed attempt
+            return Failed(error)
+
+
+async def _unknown() -> None:
+    """Stand in for a handler that only other workers have; it is never called."""

@@ -1,0 +1,109 @@
+"""What keeps the store moving, in every worker: promote due jobs, rescue lost leases, prune old jobs."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiojobs_engine.core.config import Settings, seconds_of
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.ports.backend import Claim, Keep
+from aiojobs_engine.ports.backend import Store as StorePort
+from aiojobs_engine.ports.clock import Clock, Wake
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 500
+_LONGEST_SLEEP = 1.0
+_PRUNE_EVERY = 60.0
+
+
+class Promoter:
+    """Makes scheduled and retrying jobs pending when they are due."""
+
+    def __init__(self, store: StorePort, clock: Clock) -> None:
+        """Ask `store` at least once a second, and when the next job is due."""
+        self._store = store
+        self._clock = clock
+        self._wake = Wake(clock)
+
+    def set(self) -> None:
+        """Look again now: something was scheduled."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Promote until cancelled."""
+        while True:
+            promoted = await self._store.promote(_BATCH)
+            if promoted.count < _BATCH:
+                pause = _LONGEST_SLEEP
+                if promoted.next_due is not None:
+                    pause = min(pause, max(0.001, (promoted.next_due - self._clock.now()) / 1000))
+                await self._wake.wait(pause)
+
+
+class Rescuer:
+    """Takes over leases that ran out, for the finalizer to end."""
+
+    def __init__(
+        self,
+        store: StorePort,
+        clock: Clock,
+        worker: str,
+        lease: float,
+        every: float,
+        take: Callable[[Claim], None],
+    ) -> None:
+        """Look every `every` seconds; hand each lost claim to `take`."""
+        self._store = store
+        self._clock = clock
+        self._worker = worker
+        self._lease = lease
+        self._every = every
+        self._take = take
+
+    async def run(self) -> None:
+        """Rescue until cancelled."""
+        while True:
+            claims = await self._store.rescue(self._worker, _BATCH, self._lease)
+            for claim in claims:
+                logger.warning(
+                    "job %s was held by worker %s, whose lease ran out", claim.envelope.id, claim.lost_worker
+                )
+                self._take(claim)
+            if len(claims) < _BATCH:
+                await self._clock.sleep(self._every)
+
+
+class Pruner:
+    """Deletes old final jobs, and the files of their rows."""
+
+    def __init__(
+        self,
+        store: StorePort,
+        clock: Clock,
+        settings: Settings,
+        removed: Callable[[Sequence[str]], Awaitable[None]],
+    ) -> None:
+        """Keep what `[retention]` says; `removed` gets the ids of deleted jobs."""
+        self._store = store
+        self._clock = clock
+        self._keeps = keeps_of(settings)
+        self._removed = removed
+
+    async def run(self) -> None:
+        """Prune once a minute until cancelled, in slices between which others write."""
+        while True:
+            ids = await self._store.prune(self._keeps, _BATCH)
+            if ids:
+                await self._removed(ids)
+            if len(ids) < _BATCH:
+                await self._clock.sleep(_PRUNE_EVERY)
+
+
+def keeps_of(settings: Settings) -> tuple[Keep, ...]:
+    """`[retention]` as the store takes it."""
+    completed, failed = settings.retention.completed, settings.retention.failed
+    ended = (Status.COMPLETED, Status.PARTIAL, Status.CANCELLED, Status.DISCARDED, Status.EXPIRED)
+    return (
+        Keep(ended, seconds_of(completed.age), completed.keep),
+        Keep((Status.FAILED,), seconds_of(failed.age), failed.keep),
+    )

@@ -1,0 +1,296 @@
+"""A worker: the agents around one bounded group of running jobs, from the first claim to the last hand-back."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from random import Random
+from typing import Any
+
+from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.errors import BackendError, ConfigError
+from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
+from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.runtime.context import Middleware
+from aiojobs_engine.runtime.deadlines import Deadlines
+from aiojobs_engine.runtime.finalizer import Finalizer
+from aiojobs_engine.runtime.heartbeat import Heartbeat
+from aiojobs_engine.runtime.port import WorkerPort
+from aiojobs_engine.runtime.registry import JobRegistry
+from aiojobs_engine.runtime.run import Run
+from aiojobs_engine.runtime.runs import Isolate, Runs
+from aiojobs_engine.runtime.slots import Slots
+from aiojobs_engine.runtime.task_group import AgentGroup, join, start
+from aiojobs_engine.runtime.upkeep import Promoter, Pruner, Rescuer
+from aiojobs_engine.runtime.watcher import Watcher
+
+logger = logging.getLogger(__name__)
+
+_SICK_HEARTBEATS = 3
+_RETRY_LOOK = 0.05
+_LAST_WRITES = 5.0
+_BATCH = 500
+
+
+class Worker:
+    """Runs jobs until it is told to stop.
+
+    Attributes:
+        id: unique among all workers; it names the host and the process.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        registry: JobRegistry,
+        settings: Settings,
+        clock: Clock,
+        *,
+        engine: object,
+        storage: Storage,
+        resources: Callable[[], AbstractAsyncContextManager[Any]] | None = None,
+        middleware: Sequence[Middleware] = (),
+        queues: Sequence[str] | None = None,
+        concurrency: int | None = None,
+        burst: bool = False,
+        await_retries: bool = True,
+        isolate: Isolate | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        """Watch `queues` (by default those of the settings, else those of all registered types).
+
+        Args:
+            burst: end when no job is due any more, nor (with `await_retries`) waits for its retry.
+            isolate: runs a job that took two workers with it in a process of its own.
+
+        Raises:
+            ConfigError: nothing is registered, or `concurrency` is below 1.
+        """
+        if not registry.types:
+            raise ConfigError(
+                "no job types are registered, so there is nothing to run; decorate one or include one"
+            )
+        limit = settings.worker.concurrency if concurrency is None else concurrency
+        if limit < 1:
+            raise ConfigError(f"concurrency must be at least 1, got {limit}")
+        self.id = f"{socket.gethostname()[:40]}.{os.getpid()}.{secrets.token_hex(4)}"
+        self._store = store
+        self._registry = registry
+        self._settings = settings
+        self._clock = clock
+        self._burst = burst
+        self._await_retries = await_retries
+        self._resources = resources
+        rng = rng or Random()
+        self._slots = Slots(clock, limit)
+        self._deadlines = Deadlines(clock, settings.worker.cancel_timeout, self._give_up)
+        self._port = WorkerPort(
+            store,
+            clock,
+            settings,
+            engine=engine,
+            storage=storage,
+            middleware=tuple(middleware),
+            slots=self._slots,
+            deadlines=self._deadlines,
+        )
+        self._finalizer = Finalizer(store, clock, rng, self._port)
+        self._runs = Runs(
+            registry,
+            settings,
+            slots=self._slots,
+            deadlines=self._deadlines,
+            finalizer=self._finalizer,
+            port=self._port,
+            isolate=isolate,
+        )
+        self._watch = Watch(self.id, self._queues(queues), tuple(registry.types))
+        self._agents = AgentGroup(clock)
+        self._stopping = Wake(clock)
+        self._is_stopping = False
+        self._is_urgent = False
+        self._started_at = Instant(0)
+        self._make_agents(rng)
+
+    def _make_agents(self, rng: Random) -> None:
+        store, clock, settings = self._store, self._clock, self._settings.worker
+        self._watcher = Watcher(
+            store,
+            clock,
+            rng,
+            slots=self._slots,
+            watch=self._watch,
+            lease=settings.lease,
+            start=self._runs.start,
+        )
+        self._heartbeat = Heartbeat(
+            store,
+            clock,
+            slots=self._slots,
+            deadlines=self._deadlines,
+            lease=settings.lease,
+            describe=self._describe,
+        )
+        every = min(settings.rescue_interval, settings.lease / 4)
+        self._promoter = Promoter(store, clock)
+        self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
+        self._pruner = Pruner(store, clock, self._settings, self._port.remove_files)
+
+    def _queues(self, queues: Sequence[str] | None) -> tuple[str, ...]:
+        chosen = queues or self._settings.worker.queues
+        if chosen:
+            return tuple(dict.fromkeys(chosen))
+        return tuple(dict.fromkeys(options.queue for options in self._runs.options.values()))
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether its agents stay up and the store answered one of the last three renewals."""
+        silence = self._clock.monotonic() - self._heartbeat.beaten_at
+        return not self._agents.is_sick and silence < self._settings.worker.lease * _SICK_HEARTBEATS
+
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether handlers that ignored every cancel, or threads, still run after `run` returned."""
+        return bool(self._slots.stuck or self._slots.runs)
+
+    async def run(self) -> None:
+        """Work until `stop` (in a burst: until nothing is left), then drain and hand back what is left.
+
+        Cancelling it stops at once: running jobs go back to the queue with no attempt counted.
+        """
+        self._started_at = self._clock.now()
+        async with self._entered_resources():
+            await self._store.publish(self._type_records())
+            await self._heartbeat.beat()
+            self._start_agents()
+            try:
+                await (self._until_done() if self._burst else self._stopping.wait())
+            except asyncio.CancelledError:
+                self._is_urgent = True
+                raise
+            finally:
+                closing = start(self._shut_down(), "aiojobs:shutdown")
+                await join(closing)
+
+    def stop(self) -> None:
+        """Claim no more; running jobs get `drain_timeout` seconds. May be repeated."""
+        self._is_stopping = True
+        self._stopping.set()
+
+    def stop_now(self) -> None:
+        """Cancel what still runs; it goes back to the queue with no attempt counted."""
+        self._is_urgent = True
+        self.stop()
+        self._runs.end_all()
+
+    def _start_agents(self) -> None:
+        self._agents.start("finalizer", self._finalizer.run)
+        self._agents.start("heartbeat", self._heartbeat.run)
+        self._agents.start("promoter", self._promoter.run)
+        self._agents.start("rescuer", self._rescuer.run)
+        self._agents.start("pruner", self._pruner.run)
+        self._agents.start("watcher", self._watcher.run)
+
+    @contextlib.asynccontextmanager
+    async def _entered_resources(self) -> AsyncIterator[None]:
+        if self._resources is None:
+            yield
+            return
+        async with self._resources() as resources:
+            self._port.resources = resources
+            yield
+
+    async def _until_done(self) -> None:
+        done = start(self._work_off(), "aiojobs:burst")
+        stopped = start(self._until_stopped(), "aiojobs:stop")
+        try:
+            await asyncio.wait([done, stopped], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (done, stopped):
+                task.cancel()
+                await join(task)
+        if not done.cancelled():
+            done.result()
+
+    async def _until_stopped(self) -> None:
+        await self._stopping.wait()
+
+    async def _work_off(self) -> None:
+        while True:
+            await self._slots.wait_empty()
+            await self._finalizer.drain()
+            if self._watcher.is_claiming:
+                await self._watcher.looked.wait()
+            elif not await self._is_more_to_do() and not self._slots.runs:
+                return
+
+    async def _is_more_to_do(self) -> bool:
+        if await self._watcher.look(1):
+            return True
+        if (await self._store.promote(_BATCH)).count:
+            return True
+        if not self._await_retries:
+            return False
+        counts = await self._store.counts()
+        if not any(counts.get((queue, Status.RETRYING)) for queue in self._watch.queues):
+            return False
+        await self._clock.sleep(_RETRY_LOOK)
+        return True
+
+    async def _shut_down(self) -> None:
+        self._is_stopping = True
+        self._runs.tell_stopping()
+        await self._watcher.stop()
+        await self._agents.stop("watcher")
+        if not self._is_urgent:
+            await self._slots.wait_empty(self._settings.worker.drain_timeout)
+        self._runs.end_all()
+        await self._slots.wait_empty(3 * self._settings.worker.cancel_timeout)
+        await self._write_the_last()
+        await self._agents.stop_all()
+        self._deadlines.close()
+        with contextlib.suppress(BackendError):
+            await self._store.leave(self.id)
+
+    async def _write_the_last(self) -> None:
+        drained = start(self._finalizer.drain(), "aiojobs:last-writes")
+        patience = Wake(self._clock)
+        drained.add_done_callback(lambda _: patience.set())
+        if not await patience.wait(_LAST_WRITES):
+            logger.error("the store took no more outcomes; those jobs run again when their leases end")
+            drained.cancel()
+        await join(drained)
+
+    def _give_up(self, run: Run) -> None:
+        self._runs.give_up(run)
+
+    def _describe(self) -> WorkerRecord:
+        return WorkerRecord(
+            id=self.id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=self._watch.queues,
+            slots=self._slots.limit,
+            running=len(self._slots.runs),
+            started_at=self._started_at,
+            beat_at=self._clock.now(),
+        )
+
+    def _type_records(self) -> list[TypeRecord]:
+        return [
+            TypeRecord(
+                name=name,
+                kind=job_type.kind,
+                queue=self._runs.options[name].queue,
+                options={"priority": self._runs.options[name].priority},
+                schema=job_type.arguments.schema(),
+            )
+            for name, job_type in self._registry.types.items()
+        ]
