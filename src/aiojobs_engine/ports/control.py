@@ -11,7 +11,7 @@ from aiojobs_engine.core.state import Status
 
 
 class Cancelled(msgspec.Struct, frozen=True, gc=False):
-    """What a cancel met: the status before it, None for an unknown id; `done` when it takes effect now or later.
+    """What a cancel met: the status before it, None for an unknown id; `done`: it takes effect, now or later.
 
     A job that is `cancelled` already is `done`, so that a cancel can be repeated.
     """

@@ -1,0 +1,218 @@
+"""A job as the memory store keeps it, and the public view of it."""
+
+from bisect import bisect_right, insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from aiojobs_engine.core.envelope import Envelope, decode_envelope
+from aiojobs_engine.core.instant import Instant, moment
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.core.status import (
+    NO_COUNTERS,
+    Counters,
+    ErrorInfo,
+    FailureAttempt,
+    JobFailure,
+    JobStatus,
+    RowFault,
+    eta_seconds,
+)
+
+_payload_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+@dataclass(slots=True, eq=False)
+class Family:
+    """What only bulk jobs have: chunks, and failed rows by number. `open` chunks have not ended yet."""
+
+    chunks: dict[str, "StoredJob"] = field(default_factory=dict[str, "StoredJob"])
+    open: int = 0
+    progressed_at: Instant | None = None
+    failures: dict[int, JobFailure] = field(default_factory=dict[int, JobFailure])
+    rows: list[int] = field(default_factory=list[int])
+
+
+@dataclass(slots=True, eq=False)
+class StoredJob:
+    """One job. `place` is its rank in the order of acceptance, and never given to another.
+
+    Attributes:
+        body: the encoded envelope, which is what callers get; `envelope` is the store's own copy.
+        kept: the counters of the last checkpoint.
+        lease_until: ms since boot.
+        expires_at: None once a retry by hand has freed the job of it.
+        reopened: a chunk of rows that had failed before, whose counters its parent has already.
+    """
+
+    place: int
+    body: bytes
+    envelope: Envelope
+    status: Status
+    counters: Counters
+    scheduled_at: Instant | None
+    expires_at: Instant | None
+    parent: "StoredJob | None" = None
+    reopened: bool = False
+    kept: Counters | None = None
+    cursor: bytes | None = None
+    attempts: int = 0
+    crashes: int = 0
+    epoch: int = 0
+    token: int = 0
+    worker: str | None = None
+    lease_until: int = 0
+    cancelling: bool = False
+    pausing: bool = False
+    started_at: Instant | None = None
+    finished_at: Instant | None = None
+    message: str | None = None
+    error: ErrorInfo | None = None
+    result: bytes | None = None
+    result_until: Instant | None = None
+    family: Family | None = None
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.envelope.id
+
+    @property
+    def has_chunks(self) -> bool:
+        """Whether the counters belong to the chunks."""
+        return self.family is not None and bool(self.family.chunks)
+
+    @property
+    def attempt(self) -> int:
+        """The number of the run that events speak of: the present one, else the last."""
+        return self.attempts + (self.status is Status.PROCESSING)
+
+    def own_family(self) -> Family:
+        """The family, made when there was none."""
+        if self.family is None:
+            self.family = Family()
+        return self.family
+
+    def report(self, counters: Counters | None, message: str | None, cursor: bytes | None) -> None:
+        """Take in what a run says of itself."""
+        if counters is not None and not self.has_chunks:
+            self.counters = counters
+        if message is not None:
+            self.message = message
+        if cursor is not None:
+            self.cursor = cursor or None
+            self.kept = self.counters if cursor else None
+
+    def kept_counters(self) -> Counters:
+        """The counters of a new run: those of the last checkpoint under the present total."""
+        if self.has_chunks:
+            return self.counters
+        kept = self.kept or NO_COUNTERS
+        total = max(self.counters.total, kept.processed)
+        return Counters(kept.succeeded, kept.failed, kept.skipped, total)
+
+    def is_expired(self, now: Instant) -> bool:
+        """Whether it is too late to start."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def result_is_over(self, now: Instant) -> bool:
+        """Whether there was a result that is kept no longer."""
+        return self.result_until is not None and self.result_until <= now
+
+
+def job_status(job: StoredJob, now: Instant) -> JobStatus:
+    """What people see of a job; nothing in it is shared with the store."""
+    envelope, counters = decode_envelope(job.body), job.counters
+    is_under_way = job.status in {Status.PROCESSING, Status.WAITING} and job.started_at is not None
+    running = (now - (job.started_at or now)) / 1000 if is_under_way else None
+    result = None if job.result is None or job.result_is_over(now) else msgspec.json.decode(job.result)
+    return JobStatus(
+        id=envelope.id,
+        type=envelope.type,
+        kind=envelope.kind,
+        status=job.status,
+        queue=envelope.queue,
+        processed=counters.processed,
+        total=counters.total,
+        succeeded=counters.succeeded,
+        failed=counters.failed,
+        skipped=counters.skipped,
+        attempts=job.attempts,
+        crashes=job.crashes,
+        epoch=job.epoch,
+        user_id=envelope.user_id,
+        strategy=envelope.strategy,
+        priority=envelope.priority,
+        parent_id=envelope.parent_id,
+        message=job.message,
+        error=job.error,
+        result=result,
+        meta=envelope.meta,
+        tags=envelope.tags,
+        created_at=moment(envelope.created_at),
+        scheduled_at=None if job.scheduled_at is None else moment(job.scheduled_at),
+        started_at=None if job.started_at is None else moment(job.started_at),
+        finished_at=None if job.finished_at is None else moment(job.finished_at),
+        worker=job.worker,
+        eta_seconds=eta_seconds(counters, running_seconds=running),
+    )
+
+
+def note_faults(job: StoredJob, faults: Iterable[RowFault], now: Instant) -> None:
+    """Keep failed rows of a bulk job, or one more try of those that are there."""
+    family = job.own_family()
+    for fault in faults:
+        known = family.failures.get(fault.row_number)
+        if known is None:
+            insort(family.rows, fault.row_number)
+        tried = FailureAttempt(at=moment(now), message=fault.message, field=fault.field)
+        history = (*(known.history if known else ()), tried)
+        family.failures[fault.row_number] = JobFailure(
+            id=f"{job.id}:{fault.row_number:016d}",
+            job_id=job.id,
+            row_number=fault.row_number,
+            row_key=fault.row_key,
+            payload=_own(fault.payload),
+            field=fault.field,
+            message=fault.message,
+            attempts=len(history),
+            history=history,
+            resolved=False,
+        )
+
+
+def resolve_rows(job: StoredJob, rows: Iterable[int], now: Instant) -> int:
+    """Mark failed rows as resolved; how many of `rows` were unresolved."""
+    family, resolved = job.own_family(), 0
+    for row in rows:
+        failure = family.failures.get(row)
+        if failure is None or failure.resolved:
+            continue
+        history = (*failure.history, FailureAttempt(at=moment(now), message="", resolved=True))
+        family.failures[row] = msgspec.structs.replace(
+            failure, attempts=len(history), history=history, resolved=True
+        )
+        resolved += 1
+    return resolved
+
+
+def list_failures(job: StoredJob, *, unresolved: bool, after: str | None, limit: int) -> list[JobFailure]:
+    """At most `limit` failed rows behind the failure `after`, in row order."""
+    if job.family is None:
+        return []
+    rows, failures = job.family.rows, job.family.failures
+    start = 0 if after is None else bisect_right(rows, after, key=lambda row: failures[row].id)
+    found: list[JobFailure] = []
+    for row in rows[start:]:
+        if len(found) >= limit:
+            break
+        if not (unresolved and failures[row].resolved):
+            found.append(msgspec.structs.replace(failures[row], payload=_own(failures[row].payload)))
+    return found
+
+
+def _own(payload: dict[str, Any]) -> dict[str, Any]:
+    """A copy that shares nothing, as plain JSON data."""
+    return _payload_decoder.decode(msgspec.json.encode(payload))

@@ -1,0 +1,31 @@
+"""The memory store: following its events."""
+
+from collections.abc import Callable, Sequence
+
+from aiojobs_engine.backends.memory.ledger import Part
+from aiojobs_engine.core.events import JobEvent, StoredEvent
+from aiojobs_engine.core.instant import Instant
+
+
+class MemoryStream(Part):
+    """`EventStream` of the memory store."""
+
+    async def read(self, after: str | None, limit: int) -> tuple[Sequence[StoredEvent], str]:
+        """At most `limit` events after the cursor, and where to go on."""
+        return self._opened().log.read(after, limit)
+
+    async def tail(self) -> str:
+        """The cursor of the newest event."""
+        return str(self._opened().log.last)
+
+    async def since(self, at: Instant) -> str:
+        """A cursor before every kept event of `at` or later; it looks at the events one by one."""
+        return str(self._opened().log.since(at))
+
+    async def wait_events(self, after: str, timeout: float) -> None:
+        """Return when events after the cursor are there, or after `timeout` seconds."""
+        await self._opened().log.wait(after, timeout)
+
+    def tap(self, sink: Callable[[Sequence[JobEvent]], None] | None) -> None:
+        """Call `sink` on the loop with the events of each write."""
+        self._ledger.log.sink = sink
