@@ -205,7 +205,7 @@ def encode_json(value: object, owner: str) -> bytes:
     try:
         encoded = _encoder.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise PayloadError(f"{owner}: {error or type(error).__name__}") from error
+        raise PayloadError(f"{owner}: {str(error) or type(error).__name__}") from error
     checked_depth(encoded, owner)
     return encoded
 
@@ -271,7 +271,7 @@ def _compiled(
 
 def _default(value: Any) -> Any:
     if isinstance(value, list | dict | set | bytearray):
-        return msgspec.field(default_factory=lambda: value.copy())
+        return msgspec.field(default_factory=value.copy)
     return value
 
 
@@ -290,5 +290,5 @@ def _result_decoder(annotation: object) -> msgspec.json.Decoder[Any]:
 
 def _schema_other(kind: type[Any]) -> dict[str, Any]:
     if hasattr(kind, "model_json_schema"):
-        return kind.model_json_schema()
+        return cast("dict[str, Any]", kind.model_json_schema())
     raise TypeError(f"{kind.__qualname__} has no JSON Schema")

@@ -82,7 +82,7 @@ class ChunkingSettings(_Section, frozen=True, kw_only=True):
 
 
 class KeepSettings(_Section, frozen=True, kw_only=True):
-    """How long final jobs stay, whichever comes first: `age` (seconds, or "30s", "5m", "2h", "1d") and how many."""
+    """How long final jobs stay, whichever comes first: `age` (seconds, or like "30s", "1d") and how many."""
 
     age: float | str = "1d"
     keep: int = 100_000

@@ -150,7 +150,7 @@ class BackendClosed(BackendError):
 
 
 class Signal(BaseException):
-    """The root of what a handler raises to speak to the engine: no Exception, so `except Exception` lets it pass."""
+    """The root of what a handler raises to speak to the engine; `except Exception` lets it pass."""
 
 
 class Snooze(Signal):

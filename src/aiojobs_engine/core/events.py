@@ -21,7 +21,7 @@ class JobEvent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True,
     Attributes:
         at: ms since the epoch, UTC.
         attempt: 1 during the first run, 0 before it.
-        event_id: unique and opaque; it is the cursor that `engine.events(after=...)` takes. Empty until stored.
+        event_id: unique and opaque, the cursor that `engine.events(after=...)` takes. Empty until stored.
     """
 
     job_id: str

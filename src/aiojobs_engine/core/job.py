@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar, cast
 
 import msgspec
 
@@ -130,13 +130,15 @@ def _retry(value: object, owner: str) -> Retry:
 def _tags(value: object, owner: str) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ConfigError(f"{owner} must be a list of strings, got {value!r:.80}")
-    return tuple(checked_name(tag, "a tag") for tag in value)
+    return tuple(checked_name(tag, "a tag") for tag in cast("Sequence[str]", value))
 
 
 def _meta(value: object, owner: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+    if not isinstance(value, Mapping) or not all(
+        isinstance(key, str) for key in cast("Mapping[Any, Any]", value)
+    ):
         raise ConfigError(f"{owner} must be a mapping with string keys, got {value!r:.80}")
-    return dict(value)
+    return dict(cast("Mapping[str, Any]", value))
 
 
 def _user_id(value: object, owner: str) -> UserId:

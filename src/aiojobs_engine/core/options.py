@@ -32,8 +32,10 @@ def resolve(name: str, kind: str, decorated: Mapping[str, Any], settings: Settin
     """The options of the type `name`, the nearest level first; `decorated` is what its decorator set."""
     own = _set_fields(settings.jobs.get(name))
     of_kind = _set_fields(settings.kinds.get(kind))
-    fallback = msgspec.structs.asdict(settings.defaults) | {"max_crashes": settings.worker.max_crashes}
-    levels = {**fallback, **of_kind, **decorated, **own}
+    fallback: dict[str, Any] = msgspec.structs.asdict(settings.defaults) | {
+        "max_crashes": settings.worker.max_crashes
+    }
+    levels: dict[str, Any] = {**fallback, **of_kind, **decorated, **own}
     retry = levels.pop("retry")
     known = {
         field: levels.pop(field) for field in ("queue", "priority", "timeout", "result_ttl", "max_crashes")

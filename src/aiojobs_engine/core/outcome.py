@@ -5,7 +5,6 @@ from typing import Any
 
 from aiojobs_engine.core.status import RowFault
 
-
 SALVAGE = b'{"salvage":true}'
 """The cursor of a bulk run that is to save what it can: rows one by one where they fail together."""
 

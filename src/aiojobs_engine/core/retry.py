@@ -105,7 +105,7 @@ class Retry:
         on: ExceptionClasses = BaseException,
         never_on: ExceptionClasses = (),
     ) -> "Retry":
-        """Wait `base * multiplier**(k-1)` seconds after the k-th failure, jittered by ±`jitter`, then capped."""
+        """Wait `base * multiplier**(k-1)` s after the k-th failure, jittered by ±`jitter`, then capped."""
         spec = RetrySpec(
             policy="exponential",
             max_attempts=max_attempts,
@@ -124,7 +124,7 @@ class Retry:
         on: ExceptionClasses = BaseException,
         never_on: ExceptionClasses = (),
     ) -> "Retry":
-        """Ask `decide(failures, exception)`: it answers a delay in seconds, `Requeue`, or None or `GiveUp` to end.
+        """Ask `decide(failures, exception)`: it answers seconds or `Requeue`, or None or `GiveUp` to end.
 
         A `decide` that itself raises gives the job up with the reason `retry_policy`.
         """

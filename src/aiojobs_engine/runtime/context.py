@@ -88,8 +88,8 @@ class JobContext:
     """The first parameter of a handler that wants to know about its run.
 
     Attributes:
-        stopping: whether the worker shuts down, or the job is to pause: a long handler checkpoints and returns to
-            the engine by `await ctx.checkpoint(value)`.
+        stopping: whether the worker shuts down, or the job is to pause: the next `checkpoint` of a long
+            handler hands the job back.
     """
 
     __slots__ = (
@@ -213,8 +213,8 @@ class JobContext:
     async def checkpoint(self, value: Any) -> None:
         """Keep `value` (JSON data), and the progress so far, for the next attempt.
 
-        Where the worker stops or the job is to pause, this call doesn't return: the job goes back with no attempt
-        counted and starts again with `ctx.cursor == value`. It also starts the deadline of a bulk job anew.
+        Where the worker stops or the job is to pause, this call doesn't return: the job goes back with no
+        attempt counted and starts again with `ctx.cursor == value`. The job's deadline starts anew.
 
         Raises:
             PayloadError: JSON can't hold the value.
@@ -240,6 +240,7 @@ class JobContext:
         Raises:
             ConfigError: this job has no rows, or `row` is none of them.
         """
+        del row, message, field
         raise ConfigError("ctx.fail_row is for the rows of an importer; this job has none")
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import cast
 
 from aiojobs_engine.core.errors import Discard, LeaseLost, RetryLater, Signal, Snooze
 from aiojobs_engine.core.outcome import (
@@ -45,7 +46,7 @@ async def execute(run: Run, port: RunPort) -> Outcome | None:
 
 
 def ended(run: Run, error: asyncio.CancelledError) -> Outcome | None:
-    """What became of a run that was cancelled, by who told it to end; nobody did means its handler raised it."""
+    """What became of a cancelled run, by who told it to end; nobody did means that its handler raised it."""
     match run.stop:
         case Stop.TIMEOUT:
             return Failed(DeadlineExceeded(f"ran longer than its timeout of {run.timeout:g} s"))
@@ -79,5 +80,5 @@ def _signals(error: BaseException) -> Iterator[Signal]:
     if isinstance(error, Signal):
         yield error
     elif isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
+        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
             yield from _signals(inner)

@@ -9,7 +9,7 @@ _CHANCE_BITS = 60
 
 
 class IdSource:
-    """Makes 27 hexadecimal digits: 12 of ms since the epoch, 15 of chance that counts on within a millisecond.
+    """Makes 27 hexadecimal digits: 12 of ms since the epoch, 15 of chance that counts on within one.
 
     Ids of one source strictly increase, also when the wall clock goes back. Two sources meet with a chance
     of about 1 in 2**60 per pair of ids of the same millisecond. A forked child draws anew.

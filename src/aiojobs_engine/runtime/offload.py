@@ -14,7 +14,7 @@ from anyio import BrokenWorkerProcess, CapacityLimiter
 from aiojobs_engine.core.codec import encode_json
 
 
-class ChildDied(Exception):  # noqa: N818 - what happened, counted as a crash
+class ChildDied(Exception):
     """The process that ran the function ended without an answer."""
 
 

@@ -131,7 +131,7 @@ class JobType(Generic[P, R]):
         return args[:count], dict(zip(self.arguments.names[count:], args[count:], strict=True))
 
     def can_salvage(self, claim: Claim) -> bool:
-        """Whether a job out of attempts gets one more run, marked by the cursor `SALVAGE`, to save what it can."""
+        """Whether a job out of attempts gets one more run, with the cursor `SALVAGE`, to save what it can."""
         del claim
         return False
 
@@ -234,7 +234,7 @@ class JobRegistry:
         self.types: dict[str, JobType[..., Any]] = {}
 
     def job(self, **options: Unpack[TypeOptions]) -> JobDecorator:
-        """Register the decorated function as a job type; it is named `module.function` unless `name` is given."""
+        """Register the decorated function as a job type, named `module.function` unless `name` is given."""
         return JobDecorator(self, cast("Mapping[str, Any]", options))
 
     def add(self, job_type: JobType[..., Any]) -> None:
@@ -246,8 +246,8 @@ class JobRegistry:
         taken = self.types.get(job_type.name)
         if taken is not None and taken is not job_type:
             raise ConfigError(
-                f"two job types are named {job_type.name!r}: {taken.fn.__module__}.{taken.fn.__qualname__} and "
-                f"{job_type.fn.__module__}.{job_type.fn.__qualname__}; give one of them name=..."
+                f"two job types are named {job_type.name!r}, {taken.fn.__module__}.{taken.fn.__qualname__} "
+                f"and {job_type.fn.__module__}.{job_type.fn.__qualname__}; give one of them name=..."
             )
         self.types[job_type.name] = job_type
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import LeaseLost
 from aiojobs_engine.core.options import Resolved, resolve
 from aiojobs_engine.core.outcome import Failed, Interrupted, Outcome, WorkerLost
@@ -74,9 +75,7 @@ class Runs:
     def bury(self, claim: Claim) -> None:
         """Finalize a job whose worker was lost; of a type that this worker doesn't know, too."""
         envelope = claim.envelope
-        job_type = self._types.get(envelope.type)
-        if job_type is None:
-            job_type = JobType(_unknown, name=envelope.type, kind=envelope.kind, options={}, ids=str)
+        job_type = self._types.get(envelope.type) or _stand_in(envelope)
         options = self._options.get(envelope.type) or resolve(
             envelope.type, envelope.kind, {}, self._settings
         )
@@ -139,6 +138,10 @@ class Runs:
             return None
         except Exception as error:  # noqa: BLE001 - a process that can't be started is a failed attempt
             return Failed(error)
+
+
+def _stand_in(envelope: Envelope) -> JobType[..., object]:
+    return JobType(_unknown, name=envelope.type, kind=envelope.kind, options={}, ids=str)
 
 
 async def _unknown() -> None:

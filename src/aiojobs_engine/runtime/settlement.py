@@ -1,4 +1,4 @@
-"""What follows an outcome: the only place that counts attempts, asks retry policies and picks the next status.
+"""What follows an outcome: the only place that counts attempts, asks policies and picks the next status.
 
 Pure: it reads no clock and writes nothing; the finalizer writes what it answers.
 """
@@ -54,7 +54,7 @@ class Decider:
         self._rng = rng
         self._result_bytes = result_bytes
 
-    def decide(self, run: Run, outcome: Outcome, now: Instant) -> Settlement:
+    def decide(self, run: Run, outcome: Outcome, now: Instant) -> Settlement:  # noqa: C901, PLR0911 - one case per outcome
         """What is written at the end of `run`; `now` in ms since the epoch."""
         match outcome:
             case Succeeded(result=result):

@@ -1,4 +1,4 @@
-"""A worker: the agents around one bounded group of running jobs, from the first claim to the last hand-back."""
+"""A worker: the agents around one bounded group of running jobs, from first claim to last hand-back."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from random import Random
 from typing import Any
@@ -46,7 +46,7 @@ class Worker:
         id: unique among all workers; it names the host and the process.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the engine hands everything in; nothing is looked up
         self,
         store: Store,
         registry: JobRegistry,
@@ -199,7 +199,7 @@ class Worker:
         self._agents.start("watcher", self._watcher.run)
 
     @contextlib.asynccontextmanager
-    async def _entered_resources(self) -> AsyncIterator[None]:
+    async def _entered_resources(self) -> AsyncGenerator[None]:
         if self._resources is None:
             yield
             return
