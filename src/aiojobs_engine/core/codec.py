@@ -271,7 +271,7 @@ def _compiled(
 
 def _default(value: Any) -> Any:
     if isinstance(value, list | dict | set | bytearray):
-        return msgspec.field(default_factory=value.copy)
+        return msgspec.field(default_factory=cast("Callable[[], Any]", value.copy))
     return value
 
 

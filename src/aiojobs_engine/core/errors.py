@@ -46,6 +46,14 @@ class PayloadTooLarge(PayloadError):
     """The encoded payload is larger than `limits.payload_bytes`."""
 
 
+class SourceError(PayloadError):
+    """A source that can't be imported as it is: no such file, no header, columns that don't fit the row type."""
+
+
+class SourceChanged(EngineError):
+    """The stored rows of a bulk job are no longer those that its chunks were made for."""
+
+
 class IdConflict(EngineError):
     """A job of this id is stored already, with another type or payload."""
 

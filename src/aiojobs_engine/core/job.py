@@ -134,11 +134,11 @@ def _tags(value: object, owner: str) -> tuple[str, ...]:
 
 
 def _meta(value: object, owner: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or not all(
-        isinstance(key, str) for key in cast("Mapping[Any, Any]", value)
-    ):
-        raise ConfigError(f"{owner} must be a mapping with string keys, got {value!r:.80}")
-    return dict(cast("Mapping[str, Any]", value))
+    if isinstance(value, Mapping):
+        given = cast("Mapping[object, Any]", value)
+        if all(isinstance(key, str) for key in given):
+            return dict(cast("Mapping[str, Any]", given))
+    raise ConfigError(f"{owner} must be a mapping with string keys, got {value!r:.80}")
 
 
 def _user_id(value: object, owner: str) -> UserId:

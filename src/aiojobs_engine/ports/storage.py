@@ -7,10 +7,16 @@ from typing import Protocol
 
 
 class Storage(Protocol):
-    """Files under opaque names that every worker can read."""
+    """Files that every worker can read, each owned by a job. Names are opaque and made here."""
 
-    async def put(self, chunks: AsyncIterator[bytes]) -> str:
-        """Store bytes under a new name, whole or not at all; the name."""
+    async def put(self, owner: str, blocks: AsyncIterator[bytes]) -> str:
+        """Store bytes for the job `owner`, whole or not at all; the name.
+
+        The same content of the same owner has the same name, so a put may be repeated.
+
+        Raises:
+            BackendFull: there is no room.
+        """
         ...
 
     def open(self, name: str) -> AbstractAsyncContextManager[Path]:
@@ -22,5 +28,5 @@ class Storage(Protocol):
         ...
 
     async def remove(self, name: str) -> None:
-        """Remove the content; unknown names are fine."""
+        """Remove the content of a name, or all that a job owns, by its id; unknown ones are fine."""
         ...

@@ -1,0 +1,182 @@
+"""Leases: taken, renewed, and taken over when they ran out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from aiojobs_engine.backends.sqlite.transaction import Transaction
+from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.events import JobStarted, LeaseLost, event_of
+from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.core.status import Counters
+from aiojobs_engine.ports.backend import Claim, Lease, LeaseStatus, Watch
+
+_LOAD = 500
+_FEW_LANES = 8
+_TURNS = 8
+_LOST = LeaseStatus(held=False)
+
+
+class _Held(msgspec.Struct, array_like=True, gc=False):
+    """A row of `sql/hold.sql`."""
+
+    seq: int
+    token: int
+    attempts: int
+    crashes: int
+    epoch: int
+    succeeded: int
+    failed: int
+    skipped: int
+    kept_succeeded: int
+    kept_failed: int
+    kept_skipped: int
+    total: int
+    chunks: int
+    cancelling: int
+    started_at: int | None
+    worker: str | None
+    cursor: str | None
+
+    @property
+    def counters(self) -> Counters:
+        """What the run starts with."""
+        if self.chunks:
+            return Counters(self.succeeded, self.failed, self.skipped, self.total)
+        return Counters(self.kept_succeeded, self.kept_failed, self.kept_skipped, self.total)
+
+
+class _Picked(NamedTuple):
+    """What a claim found: jobs to lease and jobs that are past their time, and whether there may be more."""
+
+    seqs: list[int]
+    past: list[int]
+    more: bool
+
+
+_picked = msgspec.json.Decoder(list[list[tuple[int, int, int]]]).decode
+_held = msgspec.json.Decoder(list[_Held]).decode
+_bodies = msgspec.json.Decoder(list[Envelope]).decode
+_seqs = msgspec.json.Decoder(list[int]).decode
+_extended = msgspec.json.Decoder(list[tuple[int, int, bool, bool]]).decode
+
+
+def claim(tx: Transaction, watch: Watch, limit: int, lease: float) -> list[Claim]:
+    """Lease the first `limit` jobs in claim order; those past their time that are met on the way expire."""
+    claims: list[Claim] = []
+    for _ in range(_TURNS):
+        picked = _pick(tx, watch, limit - len(claims))
+        if picked.seqs:
+            claims += _lease(tx, watch.worker, picked.seqs, lease)
+        if not picked.more or len(claims) >= limit:
+            break
+    return claims
+
+
+def is_claimable(tx: Transaction, watch: Watch) -> bool:
+    """Whether a claim would find a job, or one to expire."""
+    picked = _pick(tx, watch, 1)
+    return bool(picked.seqs or picked.past)
+
+
+def rescue(tx: Transaction, worker: str, limit: int, lease: float) -> list[Claim]:
+    """Take over leases that ran out."""
+    boot, elapsed = tx.boot
+    seqs = _seqs(tx.value("lost", boot=boot, elapsed=elapsed, limit=limit))
+    claims = [
+        _claim(held, envelope, Instant(held.started_at or 0), lost_worker=held.worker)
+        for held, envelope in _hold(tx, seqs)
+    ]
+    if seqs:
+        tx.run("rescue", seqs=seqs, boot=boot, until=tx.lease_until(lease), worker=worker)
+    for taken in claims:
+        tx.events.append(
+            event_of(
+                LeaseLost,
+                taken.envelope,
+                Status.PROCESSING,
+                taken.counters,
+                taken.attempts + 1,
+                tx.now,
+                taken.lost_worker or "",
+            )
+        )
+    return claims
+
+
+def extend(tx: Transaction, leases: Sequence[Lease], lease: float) -> list[LeaseStatus]:
+    """Renew what holds, and say what was asked for meanwhile."""
+    rows = [(held.ref, held.token) for held in leases]
+    tx.run("extend", leases=rows, boot=tx.boot[0], until=tx.lease_until(lease))
+    held = {
+        (seq, token): LeaseStatus(held=True, cancelling=cancelling, pausing=pausing)
+        for seq, token, cancelling, pausing in _extended(tx.value("held", leases=rows))
+    }
+    return [held.get(row, _LOST) for row in rows]
+
+
+def _pick(tx: Transaction, watch: Watch, limit: int) -> _Picked:
+    lanes = tx.lanes.watched(watch)
+    while True:
+        share = limit if len(lanes) <= _FEW_LANES else max(32, 4 * limit // len(lanes))
+        version, found = tx.one("pick", lanes=lanes, limit=share, now=tx.now)
+        if tx.lanes.fresh(tx, version):
+            break
+        lanes = tx.lanes.watched(watch)
+    if found is None:
+        return _Picked([], [], more=False)
+    return _merged(_picked(found), share, limit)
+
+
+def _merged(lanes: list[list[tuple[int, int, int]]], share: int, limit: int) -> _Picked:
+    """The first jobs of all lanes together.
+
+    Of a lane that gave its whole share more may follow, so nothing beyond its last job is certain to be next.
+    """
+    ordered = sorted((-priority, seq, past) for lane in lanes for priority, seq, past in lane)
+    ends = [(-lane[-1][0], lane[-1][1], 1) for lane in lanes if len(lane) == share]
+    end = min(ends, default=None)
+    certain = ordered if end is None else [job for job in ordered if job <= end]
+    taken = certain[:limit]
+    return _Picked(
+        [seq for _, seq, past in taken if not past], [seq for _, seq, past in taken if past], more=end is not None
+    )
+
+
+def _lease(tx: Transaction, worker: str, seqs: Sequence[int], lease: float) -> list[Claim]:
+    held = _hold(tx, seqs)
+    tx.run("claim", seqs=seqs, boot=tx.boot[0], until=tx.lease_until(lease), worker=worker, now=tx.now)
+    claims: list[Claim] = []
+    for row, envelope in held:
+        claims.append(taken := _claim(row, envelope, tx.now))
+        tx.events.append(
+            event_of(
+                JobStarted, envelope, Status.PROCESSING, taken.counters, row.attempts + 1, tx.now, worker
+            )
+        )
+    return claims
+
+
+def _hold(tx: Transaction, seqs: Sequence[int]) -> list[tuple[_Held, Envelope]]:
+    held: list[tuple[_Held, Envelope]] = []
+    for start in range(0, len(seqs), _LOAD):
+        rows, bodies = tx.one("hold", seqs=seqs[start : start + _LOAD])
+        held += zip(_held(rows), _bodies(bodies), strict=True)
+    return held
+
+
+def _claim(row: _Held, envelope: Envelope, started_at: Instant, lost_worker: str | None = None) -> Claim:
+    return Claim(
+        envelope=envelope,
+        lease=Lease(envelope.id, envelope.queue, row.token + 1, row.seq),
+        attempts=row.attempts,
+        crashes=row.crashes,
+        epoch=row.epoch,
+        started_at=started_at,
+        counters=row.counters,
+        cursor=None if row.cursor is None else bytes.fromhex(row.cursor),
+        cancelling=bool(row.cancelling),
+        lost_worker=lost_worker,
+    )

@@ -1,0 +1,127 @@
+"""New jobs: dispatched ones, and the chunks that a bulk job brings."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from aiojobs_engine.backends.sqlite.blobs import Blobs
+from aiojobs_engine.backends.sqlite.transaction import Transaction
+from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_same_job
+from aiojobs_engine.core.events import JobCreated, event_of
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.core.status import Counters
+from aiojobs_engine.ports.backend import Enqueued
+
+INLINE_BYTES = 2_000
+_SLICE_JOBS = 1_000
+_SLICE_BYTES = 16 * 1024 * 1024
+_INT64 = 2**63
+
+_stored = msgspec.json.Decoder(list[tuple[str, bool, str]]).decode
+
+Encoded = tuple[Envelope, bytes]
+
+
+def encoded(envelopes: Sequence[Envelope]) -> list[Encoded]:
+    """Each envelope with its stored form, encoded before any write."""
+    return [(envelope, encode_envelope(envelope)) for envelope in envelopes]
+
+
+def enqueue(tx: Transaction, jobs: Sequence[Encoded]) -> list[Enqueued]:
+    """Store what is new, and say of the rest whether it is the same job."""
+    first: dict[str, Encoded] = {}
+    for job in jobs:
+        first.setdefault(job[0].id, job)
+    last = int(tx.value("last_job"))
+    there = add_jobs(tx, list(first.values()), last)
+    answers: list[Enqueued] = []
+    for envelope, _ in jobs:
+        known = there.get(envelope.id)
+        if known is None:
+            answers.append(Enqueued(envelope.id, created=True))
+            there[envelope.id] = first[envelope.id][0]
+        else:
+            answers.append(Enqueued(envelope.id, created=False, conflict=not is_same_job(known, envelope)))
+    return answers
+
+
+def add_jobs(
+    tx: Transaction, jobs: Sequence[Encoded], last: int, parent: int | None = None, *, reopened: bool = False
+) -> dict[str, Envelope]:
+    """Store jobs of different ids with their `JobCreated`; those that were there already, by id.
+
+    `last` is the number of the job that was accepted last before them.
+    """
+    there: dict[str, Envelope] = {}
+    for part in _slices(jobs):
+        there |= _add_slice(tx, part, last, parent, reopened=reopened)
+    for envelope, _ in jobs:
+        if envelope.id not in there:
+            status = _first_status(tx, envelope)
+            tx.woke |= status is Status.PENDING
+            counters = Counters(total=envelope.total)
+            tx.events.append(event_of(JobCreated, envelope, status, counters, 0, tx.now))
+    return there
+
+
+def _add_slice(
+    tx: Transaction, jobs: Sequence[Encoded], last: int, parent: int | None, *, reopened: bool
+) -> dict[str, Envelope]:
+    blobs, large = Blobs(), Blobs()
+    rows: list[tuple[Any, ...]] = []
+    large_rows: list[tuple[Any, ...]] = []
+    for envelope, body in jobs:
+        inline = len(body) <= INLINE_BYTES
+        if not inline:
+            large_rows.append((envelope.id, *large.add(body)))
+        place = blobs.add(body) if inline else (0, 0)
+        rows.append((*_columns(tx, envelope), parent, int(reopened), *place))
+    stored = tx.run("enqueue", rows=rows, bodies=blobs.joined())
+    if large_rows:
+        tx.run("add_bodies", rows=large_rows, bodies=large.joined(), last=last)
+    if tags := [(envelope.id, envelope.tags) for envelope, _ in jobs if envelope.tags]:
+        tx.run("add_tags", rows=tags, last=last)
+    if stored == len(jobs):
+        return {}
+    found = _stored(tx.value("stored", ids=[envelope.id for envelope, _ in jobs], last=last))
+    return {job_id: decode_envelope(body) for job_id, is_new, body in found if not is_new}
+
+
+def _columns(tx: Transaction, envelope: Envelope) -> tuple[Any, ...]:
+    scheduled = envelope.scheduled_at
+    return (
+        envelope.id,
+        tx.lanes.number(tx, envelope),
+        _first_status(tx, envelope).value,
+        envelope.priority,
+        envelope.created_at,
+        envelope.created_at if scheduled is None else scheduled,
+        scheduled,
+        envelope.expires_at,
+        envelope.total,
+        _storable(envelope.user_id),
+    )
+
+
+def _first_status(tx: Transaction, envelope: Envelope) -> Status:
+    is_due = envelope.scheduled_at is None or envelope.scheduled_at <= tx.now
+    return Status.PENDING if is_due else Status.SCHEDULED
+
+
+def _storable(user_id: int | str | None) -> int | str | None:
+    if isinstance(user_id, int) and not -_INT64 <= user_id < _INT64:
+        return str(user_id)
+    return user_id
+
+
+def _slices(jobs: Sequence[Encoded]) -> Iterator[Sequence[Encoded]]:
+    """Parts of at most so many jobs and bytes, so that no statement's parameters grow without bound."""
+    start = size = 0
+    for index, (_, body) in enumerate(jobs):
+        if index > start and (index - start >= _SLICE_JOBS or size + len(body) > _SLICE_BYTES):
+            yield jobs[start:index]
+            start, size = index, 0
+        size += len(body)
+    if start < len(jobs):
+        yield jobs[start:]

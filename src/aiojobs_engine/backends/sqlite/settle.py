@@ -1,0 +1,132 @@
+"""The end of runs: the plain ones in one statement, all others by the ledger."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from aiojobs_engine.backends.sqlite.blobs import Blobs
+from aiojobs_engine.backends.sqlite.bulk import bring, cancel_chunks, end_parent
+from aiojobs_engine.backends.sqlite.failures import add_failures
+from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
+from aiojobs_engine.backends.sqlite.moves import cancel, pause
+from aiojobs_engine.backends.sqlite.transaction import Transaction
+from aiojobs_engine.core.state import FINAL, Status
+from aiojobs_engine.ports.backend import Lease, Settlement
+
+_QUEUED_LATER = frozenset({Status.SCHEDULED, Status.RETRYING})
+
+_encode_error = msgspec.json.Encoder().encode
+
+
+def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
+    """End runs; plain ones together, and whatever that leaves open one by one."""
+    plain = [settlement for settlement in settlements if _is_plain(settlement)]
+    special = [settlement for settlement in settlements if not _is_plain(settlement)]
+    if special or not _settle_plain(tx, plain):
+        return _settle_each(tx, settlements)
+    return [True] * len(settlements)
+
+
+def held_row(ledger: Ledger, lease: Lease) -> JobRow | None:
+    """The job that a lease was given for; None when it is gone or has a newer token."""
+    row = ledger.get(lease.ref)
+    return row if row is not None and row.id == lease.job_id and row.token == lease.token else None
+
+
+def _is_plain(settlement: Settlement) -> bool:
+    return (
+        settlement.status in FINAL
+        and settlement.parent_id is None
+        and settlement.cursor is None
+        and settlement.due_at is None
+        and not settlement.faults
+    )
+
+
+def _settle_plain(tx: Transaction, settlements: Sequence[Settlement]) -> bool:
+    """Settle all, or change nothing and answer False."""
+    blobs = Blobs()
+    rows = [_plain_row(settlement, blobs) for settlement in settlements]
+    tx.savepoint()
+    if tx.run("settle", rows=rows, results=blobs.joined(), now=tx.now) != len(rows):
+        tx.back()
+        return False
+    tx.events += [settlement.event for settlement in settlements]
+    return True
+
+
+def _plain_row(settlement: Settlement, blobs: Blobs) -> tuple[Any, ...]:
+    counters = settlement.counters
+    counts: tuple[int | None, ...] = (None,) * 4
+    if counters is not None:
+        counts = (counters.succeeded, counters.failed, counters.skipped, counters.total)
+    return (
+        settlement.lease.ref,
+        settlement.lease.token,
+        settlement.status.value,
+        settlement.attempts,
+        settlement.crashes,
+        None if settlement.result is None else settlement.result_until,
+        None if settlement.error is None else _encode_error(settlement.error).decode(),
+        settlement.message,
+        *counts,
+        *blobs.add(settlement.result),
+    )
+
+
+def _settle_each(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
+    ledger = Ledger(tx)
+    ledger.load(settlement.lease.ref for settlement in settlements)
+    answers: list[bool] = []
+    for settlement in settlements:
+        row = held_row(ledger, settlement.lease)
+        if row is not None and row.status is Status.PROCESSING:
+            _settle_one(ledger, row, settlement)
+        answers.append(row is not None)
+    ledger.store()
+    return answers
+
+
+def _settle_one(ledger: Ledger, row: JobRow, settlement: Settlement) -> None:
+    is_cancelling, is_pausing = bool(row.cancelling), bool(row.pausing)
+    _take_over(ledger, row, settlement)
+    ledger.tx.events.append(settlement.event)
+    if settlement.faults:
+        add_failures(ledger.tx, row.seq if row.parent is None else row.parent, settlement.faults)
+    if row.is_final:
+        if row.open_chunks:
+            cancel_chunks(ledger, row)
+        if row.parent is not None:
+            bring(ledger, row, settlement.resolved, tell=True)
+        return
+    if row.status is Status.WAITING and not row.open_chunks:
+        end_parent(ledger, row)
+        return
+    row.cancelling = row.pausing = 0
+    if is_cancelling:
+        cancel(ledger, row)
+    elif is_pausing:
+        pause(ledger, row)
+
+
+def _take_over(ledger: Ledger, row: JobRow, settlement: Settlement) -> None:
+    """Make the row what the settlement says."""
+    row.attempts, row.crashes = settlement.attempts, settlement.crashes
+    if settlement.counters is not None and not row.chunks:
+        row.count(settlement.counters)
+    if settlement.cursor is not None:
+        ledger.set_cursor(row, settlement.cursor)
+    if settlement.message is not None:
+        row.message = settlement.message
+    ledger.set_error(row, settlement.error)
+    ledger.set_result(row, settlement.result, settlement.result_until)
+    if settlement.due_at is not None:
+        row.due_at = row.scheduled_at = settlement.due_at
+    elif settlement.status in _QUEUED_LATER:
+        row.due_at = min(row.due_at, ledger.tx.now)
+    is_cancelling = row.cancelling
+    ledger.move(row, settlement.status)
+    if not row.is_final and row.status is not Status.WAITING:
+        row.reset_counters()
+    row.cancelling = is_cancelling if row.status is Status.WAITING else row.cancelling

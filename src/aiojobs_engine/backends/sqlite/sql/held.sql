@@ -1,0 +1,8 @@
+-- Reads which of the leases :leases hold, [[seq, token], ...]: [[seq, token, cancelling, pausing], ...].
+SELECT json_group_array(
+    json_array(
+        jobs.seq, jobs.token, json(iif(cancelling, 'true', 'false')), json(iif(pausing, 'true', 'false'))
+    )
+)
+FROM json_each(:leases) CROSS JOIN jobs ON jobs.seq = value ->> 0
+WHERE jobs.token = value ->> 1 AND jobs.status = 'processing'

@@ -1,0 +1,14 @@
+-- Finds at most :limit leases that ran out, those of other boots first, then by their end: [seq, ...].
+SELECT json_group_array(seq)
+FROM (
+    SELECT seq
+    FROM (
+        SELECT seq, 0 AS ended, lease_until FROM jobs WHERE status = 'processing' AND lease_boot < :boot
+        UNION ALL
+        SELECT seq, 0, lease_until FROM jobs WHERE status = 'processing' AND lease_boot > :boot
+        UNION ALL
+        SELECT seq, 1, lease_until FROM jobs WHERE status = 'processing' AND lease_boot = :boot AND lease_until <= :elapsed
+    )
+    ORDER BY ended, lease_until, seq
+    LIMIT :limit
+)

@@ -1,0 +1,4 @@
+-- Marks failed rows of a job as resolved, once. :rows [row, ...].
+UPDATE failures
+SET resolved = 1
+WHERE job = :job AND resolved = 0 AND row_number IN (SELECT value FROM json_each(:rows))

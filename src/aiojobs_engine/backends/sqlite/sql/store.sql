@@ -1,0 +1,18 @@
+-- Writes all that has changed of jobs. :rows is [[the columns of `load`, in their order, then error, is the error new,
+-- start and length of the result, is it new, start and length of the cursor, is it new], ...], with results and cursors in
+-- :blobs, 1 based, a length of 0 for none. A job that runs keeps its lease.
+UPDATE jobs
+SET status = s.row ->> 3, token = s.row ->> 4, attempts = s.row ->> 5, crashes = s.row ->> 6, epoch = s.row ->> 7,
+    due_at = s.row ->> 8, scheduled_at = s.row ->> 9, expires_at = s.row ->> 10, started_at = s.row ->> 11,
+    finished_at = s.row ->> 12, worker = s.row ->> 13, cancelling = s.row ->> 14, pausing = s.row ->> 15,
+    succeeded = s.row ->> 16, failed = s.row ->> 17, skipped = s.row ->> 18, total = s.row ->> 19,
+    kept_succeeded = s.row ->> 20, kept_failed = s.row ->> 21, kept_skipped = s.row ->> 22,
+    chunks = s.row ->> 25, open_chunks = s.row ->> 26, progress_at = s.row ->> 27, result_until = s.row ->> 28,
+    message = s.row ->> 30,
+    lease_boot = iif(s.row ->> 3 = 'processing', lease_boot, NULL),
+    lease_until = iif(s.row ->> 3 = 'processing', lease_until, NULL),
+    error = iif(s.row ->> 32, s.row ->> 31, error),
+    result = CASE WHEN NOT s.row ->> 35 THEN result WHEN s.row ->> 34 THEN substr(:blobs, s.row ->> 33, s.row ->> 34) END,
+    cursor = CASE WHEN NOT s.row ->> 38 THEN cursor WHEN s.row ->> 37 THEN substr(:blobs, s.row ->> 36, s.row ->> 37) END
+FROM (SELECT value AS row FROM json_each(:rows)) AS s
+WHERE jobs.seq = s.row ->> 0

@@ -1,0 +1,2 @@
+-- Counts the tables of the database: none in a new one.
+SELECT count(*) FROM sqlite_schema

@@ -1,0 +1,1 @@
+"""Imports: from a file of rows to chunks, handlers and failed rows."""

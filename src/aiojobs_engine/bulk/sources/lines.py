@@ -1,0 +1,82 @@
+"""A stored file as blocks of whole lines: the common ground of all formats whose records end with lines."""
+
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+BLOCK = 256 * 1024
+RECORD_BYTES = 1024 * 1024
+
+
+class Window(NamedTuple):
+    """Some records in a row, in the order of the file.
+
+    Attributes:
+        data: their bytes, from `offset` on.
+        lengths: bytes of each record, its line end included.
+        blanks: positions in `lengths` of empty lines, which are no rows but are counted in row numbers.
+        keys: the key of each record as bytes, None where none was asked for.
+        unreadable: why the only record of this window can't be read, None for readable ones; `data` is then
+            its beginning alone.
+    """
+
+    offset: int
+    data: bytes
+    lengths: list[int]
+    blanks: frozenset[int] = frozenset()
+    keys: list[bytes] | None = None
+    unreadable: str | None = None
+
+
+class LineBlocks:
+    """Reads a file from an offset on in blocks that end with a line end, or with the file.
+
+    A line longer than `RECORD_BYTES` is never held as a whole.
+    """
+
+    def __init__(self, file: BinaryIO, offset: int) -> None:
+        """Start at `offset`."""
+        self._file = file
+        self._rest = b""
+        self.seek(offset)
+
+    def seek(self, offset: int) -> None:
+        """Go on at `offset`, the beginning of a line."""
+        self._file.seek(offset)
+        self._rest = b""
+        self.offset = offset
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Blocks until the end, empty ones never; `offset` is where the next block begins.
+
+        A block without any line end, and longer than `RECORD_BYTES`, is the beginning of a line too long.
+        """
+        while block := self.next_block():
+            yield block
+
+    def next_block(self) -> bytes:
+        """The next block, empty at the end of the file."""
+        data = self._rest
+        while True:
+            more = self._file.read(BLOCK)
+            end = more.rfind(b"\n") + 1
+            if end or not more or len(data) + len(more) > RECORD_BYTES:
+                break
+            data += more
+        if end:
+            block, self._rest = data + more[:end], more[end:]
+        else:
+            block, self._rest = data + more, b""
+        self.offset += len(block)
+        return block
+
+    def skip_line(self, offset: int) -> int:
+        """The length of the line that begins at `offset`, however long; the next block begins after it."""
+        self.seek(offset)
+        length = 0
+        while more := self._file.read(BLOCK):
+            end = more.find(b"\n") + 1
+            length += end or len(more)
+            if end:
+                break
+        self.seek(offset + length)
+        return length

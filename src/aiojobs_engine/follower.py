@@ -1,0 +1,145 @@
+"""Tells those who wait for results when their jobs have ended: one reader of the stream for all of them."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+
+from aiojobs_engine.core.errors import BackendClosed, BackendUnavailable, JobNotFound
+from aiojobs_engine.core.events import TERMINAL_EVENTS
+from aiojobs_engine.core.state import FINAL
+from aiojobs_engine.events.stream import Tail
+from aiojobs_engine.ports.backend import Store
+from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.inspector import Result
+from aiojobs_engine.runtime.batcher import Batcher
+from aiojobs_engine.runtime.task_group import join, start
+
+logger = logging.getLogger(__name__)
+
+_PAUSE = 0.5
+_LOOK_AGAIN = 30.0
+
+
+class Follower:
+    """Waits for the ends of jobs without asking again and again.
+
+    A waiter is registered before the stored state is read, and the reader's place in the stream is taken before
+    that, so no end can fall in between. The reader runs while somebody waits. Every 30 s it lets all waiters look
+    for themselves, since jobs that are deleted leave no event.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        """Read from `store`; nothing is read before the first `result`."""
+        self._store = store
+        self._clock = clock
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._reads: Batcher[str, Result | None] = Batcher(self._read)
+        self._reader: asyncio.Task[None] | None = None
+        self._placed: asyncio.Future[None] | None = None
+        self._is_closed = False
+
+    async def look(self, job_id: str) -> Result:
+        """The job's stored state, read together with those of other callers.
+
+        Raises:
+            JobNotFound: it is not stored.
+        """
+        found = await self._reads.submit(job_id)
+        if found is None:
+            raise JobNotFound(job_id)
+        return found
+
+    async def result(self, job_id: str) -> Result:
+        """The job's state as soon as it is final. Cancelling leaves nothing behind.
+
+        Raises:
+            JobNotFound: it is not stored, or was deleted meanwhile.
+            BackendClosed: the engine was closed meanwhile.
+        """
+        found = await self.look(job_id)
+        while found.status not in FINAL:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.setdefault(job_id, set()).add(future)
+            try:
+                await self._start_reading()
+                found = await self._look_patiently(job_id)
+                if found.status not in FINAL:
+                    await future
+                    found = await self._look_patiently(job_id)
+            finally:
+                self._forget(job_id, future)
+        return found
+
+    async def close(self) -> None:
+        """Stop reading; those who still wait get `BackendClosed`."""
+        self._is_closed = True
+        if self._reader is not None:
+            self._reader.cancel()
+            await join(self._reader)
+        for future in self._futures(list(self._waiters)):
+            future.set_exception(BackendClosed("the engine was closed while somebody waited for a result"))
+        await self._reads.close()
+
+    async def _read(self, ids: Sequence[str]) -> Sequence[Result | None]:
+        return await self._store.results(ids)
+
+    async def _look_patiently(self, job_id: str) -> Result:
+        while True:
+            try:
+                return await self.look(job_id)
+            except BackendUnavailable as error:
+                logger.warning("the result of job %s can't be read, again in %.1f s: %s", job_id, _PAUSE, error)
+                await self._clock.sleep(_PAUSE)
+
+    def _forget(self, job_id: str, future: asyncio.Future[None]) -> None:
+        waiting = self._waiters.get(job_id, set())
+        waiting.discard(future)
+        if not waiting:
+            self._waiters.pop(job_id, None)
+
+    async def _start_reading(self) -> None:
+        if self._is_closed:
+            raise BackendClosed("the engine is closed")
+        if self._reader is None or self._placed is None:
+            self._placed = asyncio.get_running_loop().create_future()
+            self._reader = start(self._follow(self._placed), "aiojobs:follower")
+        await asyncio.shield(self._placed)
+        if self._is_closed:
+            raise BackendClosed("the engine was closed while somebody waited for a result")
+
+    async def _follow(self, placed: asyncio.Future[None]) -> None:
+        try:
+            tail = Tail(self._store, self._clock, await self._place())
+            placed.set_result(None)
+            looked_at = self._clock.monotonic()
+            while self._waiters:
+                ended = {event.job_id for event in await tail.batch() if isinstance(event, TERMINAL_EVENTS)}
+                self._tell(ended & self._waiters.keys())
+                if self._clock.monotonic() - looked_at >= _LOOK_AGAIN:
+                    looked_at = self._clock.monotonic()
+                    self._tell(list(self._waiters))
+                if tail.is_caught_up and self._waiters:
+                    await tail.wait(_LOOK_AGAIN)
+        except Exception:
+            logger.exception("the reader of ends of jobs failed; those who wait look for themselves")
+            await self._clock.sleep(_PAUSE)
+            self._tell(list(self._waiters))
+        finally:
+            self._reader = None
+            if not placed.done():
+                placed.set_result(None)
+
+    async def _place(self) -> str:
+        while True:
+            try:
+                return await self._store.tail()
+            except BackendUnavailable as error:
+                logger.warning("events can't be read, again in %.1f s: %s", _PAUSE, error)
+                await self._clock.sleep(_PAUSE)
+
+    def _tell(self, ids: Iterable[str]) -> None:
+        for future in self._futures(ids):
+            future.set_result(None)
+
+    def _futures(self, ids: Iterable[str]) -> list[asyncio.Future[None]]:
+        return [future for job_id in ids for future in self._waiters.get(job_id, ()) if not future.done()]

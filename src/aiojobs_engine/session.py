@@ -1,0 +1,84 @@
+"""An engine while it is open: one store, one event loop, one process."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.errors import BackendClosed, ConfigError, ForkedEngineError
+from aiojobs_engine.events.bus import EventBus
+from aiojobs_engine.follower import Follower
+from aiojobs_engine.ports.backend import Enqueued, Store
+from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.runtime.batcher import Batcher
+from aiojobs_engine.runtime.registry import JobRegistry
+
+
+class Session:
+    """What every call on an open engine works with.
+
+    Attributes:
+        writes: joins concurrent dispatches into one `enqueue`.
+        follower: waits for results.
+    """
+
+    __slots__ = ("bus", "clock", "follower", "loop", "pid", "registry", "settings", "store", "writes")
+
+    def __init__(self, store: Store, *, clock: Clock, settings: Settings, registry: JobRegistry, bus: EventBus) -> None:
+        """Belong to the running loop and this process; `store` is open."""
+        self.store = store
+        self.clock = clock
+        self.settings = settings
+        self.registry = registry
+        self.bus = bus
+        self.writes: Batcher[Envelope, Enqueued] = Batcher(store.enqueue)
+        self.follower = Follower(store, clock)
+        self.loop = asyncio.get_running_loop()
+        self.pid = os.getpid()
+
+    async def close(self) -> None:
+        """Let listeners and dispatches under way finish, then close the store."""
+        try:
+            await self.bus.close()
+            await self.follower.close()
+            await self.writes.close()
+        finally:
+            self.store.tap(None)
+            await self.store.close()
+
+
+class Door:
+    """Where every call on an engine enters: it gives the session, or says why there is none here."""
+
+    __slots__ = ("session",)
+
+    def __init__(self) -> None:
+        """Be shut."""
+        self.session: Session | None = None
+
+    def __call__(self) -> Session:
+        """The session.
+
+        Raises:
+            BackendClosed: the engine is not open.
+            ForkedEngineError: it was opened before this process was forked.
+            ConfigError: it was opened in another event loop.
+        """
+        session = self.session
+        if session is None:
+            raise BackendClosed("the engine is not open: use it inside `async with engine:`")
+        if session.pid != os.getpid():
+            raise ForkedEngineError(
+                f"the engine was opened in process {session.pid}, this is its fork {os.getpid()}; "
+                "make and open an engine of its own here"
+            )
+        if session.loop is not asyncio.get_running_loop():
+            raise ConfigError(
+                "the engine was opened in another event loop; open one in this loop, or call it in the loop it "
+                "belongs to (from a thread: asyncio.run_coroutine_threadsafe)"
+            )
+        return session
+
+
+OpenSession = Callable[[], Session]

@@ -1,0 +1,215 @@
+"""Envelopes, made cheaply: what the jobs of one type and set of options have in common is worked out once."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from aiojobs_engine.core.codec import encode_json
+from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.errors import ConfigError, PayloadError, PayloadTooLarge, UnknownJobType
+from aiojobs_engine.core.instant import Instant, instant, later
+from aiojobs_engine.core.job import CALL_OPTIONS, Job, checked_options
+from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.core.options import resolve
+from aiojobs_engine.core.retry import Retry, RetrySpec
+from aiojobs_engine.names import checked_payload
+from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.control import TypeRecord
+from aiojobs_engine.ports.inspector import Inspector
+from aiojobs_engine.runtime.registry import JobRegistry, JobType
+
+_KEPT = 5.0
+_PLAIN = ("queue", "priority", "user_id", "tags", "meta", "timeout", "result_ttl", "max_crashes")
+_NOTHING: Mapping[str, Any] = {}
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """What the envelopes of one type and one set of call options have in common.
+
+    Attributes:
+        prototype: an envelope that lacks only id, payload and times.
+        options: the call options that it was made for.
+        delay, at, expires: times that count from the dispatch.
+    """
+
+    prototype: Envelope
+    options: Mapping[str, Any]
+    is_timed: bool = False
+    delay: float | None = None
+    at: datetime | None = None
+    expires: float | datetime | None = None
+
+
+class Templates:
+    """The templates of an engine, by type; those of types that are not registered here last 5 seconds."""
+
+    def __init__(self, inspector: Inspector, *, clock: Clock, settings: Settings, registry: JobRegistry) -> None:
+        """Resolve options by `settings`; ask `inspector` what workers published."""
+        self._inspector = inspector
+        self._clock = clock
+        self._settings = settings
+        self._registry = registry
+        self._limit = settings.limits.payload_bytes
+        self._registered: dict[str, Template] = {}
+        self._published: dict[str, TypeRecord] = {}
+        self._published_until = float("-inf")
+        self._last: Template | None = None
+
+    def adopt(self, job_type: JobType[..., Any]) -> None:
+        """Know a type whose handler is at hand, though its registry was not included."""
+        if job_type.name not in self._registered and job_type.name not in self._registry.types:
+            self._registered[job_type.name] = self._base(job_type.name, job_type.kind, job_type.decorated)
+
+    def envelope(self, job: Job[Any]) -> Envelope | None:
+        """The envelope of `job`, dispatched now; None for a type that must be looked up first.
+
+        Raises:
+            PayloadTooLarge: the arguments take more than `limits.payload_bytes`.
+            PayloadError: the payload is not one that `handler.job(...)` makes.
+            ConfigError: an option or the id can't be used.
+        """
+        template = self._last
+        if template is None or template.options is not job.options or template.prototype.type != job.type:
+            base = self._registered.get(job.type) or self._first(job.type)
+            if base is None:
+                return None
+            template = self._last = overlaid(base, job, self._limit) if job.options else base
+        return self._made(template, job)
+
+    async def looked_up(self, job: Job[Any]) -> Envelope:
+        """The envelope of a job whose type is not registered here.
+
+        Raises:
+            UnknownJobType: no worker has published it, and no queue is given.
+        """
+        record = await self.published(job.type)
+        if record is not None:
+            decorated = checked_options(record.options, frozenset(record.options) & CALL_OPTIONS, record.name)
+            base = self._base(job.type, record.kind, {**decorated, "queue": record.queue})
+        elif "queue" in job.options:
+            base = self._base(job.type, job.kind, _NOTHING)
+        else:
+            raise UnknownJobType(job.type, {*self._registry.names(), *self._published})
+        checked_payload(job, record)
+        return self._made(overlaid(base, job, self._limit), job)
+
+    async def published(self, name: str) -> TypeRecord | None:
+        """What the workers of a type published, read from the store at most every 5 seconds unless it is new."""
+        now = self._clock.monotonic()
+        if name not in self._published or now >= self._published_until:
+            self._published = {record.name: record for record in await self._inspector.types()}
+            self._published_until = now + _KEPT
+        return self._published.get(name)
+
+    def _first(self, name: str) -> Template | None:
+        job_type = self._registry.types.get(name)
+        if job_type is None:
+            return None
+        template = self._base(name, job_type.kind, job_type.decorated)
+        self._registered[name] = template
+        return template
+
+    def _base(self, name: str, kind: str, decorated: Mapping[str, Any]) -> Template:
+        resolved = resolve(name, kind, decorated, self._settings)
+        own = {key: value for key, value in resolved.extra.items() if key in CALL_OPTIONS and key != "id"}
+        prototype = Envelope(
+            id="",
+            type=name,
+            kind=kind,
+            payload=msgspec.Raw(),
+            created_at=Instant(0),
+            queue=resolved.queue,
+            priority=resolved.priority,
+        )
+        return _with_options(Template(prototype=prototype, options=_NOTHING), own, self._limit, _NOTHING)
+
+    def _made(self, template: Template, job: Job[Any]) -> Envelope:
+        payload = job.payload
+        if len(payload) > self._limit:
+            raise PayloadTooLarge(
+                f"the arguments of {job.type} take {len(payload):,} bytes, limits.payload_bytes is {self._limit:,}; "
+                "store the data and pass a reference"
+            )
+        if payload[:1] != b"{" or payload[-1:] != b"}":
+            raise PayloadError(f"the payload of a job is a JSON object; make jobs of {job.type} with its .job(...)")
+        now = self._clock.now()
+        prototype = template.prototype
+        if not template.is_timed:
+            return msgspec.structs.replace(
+                prototype, id=checked_name(job.id, "a job id"), payload=msgspec.Raw(payload), created_at=now
+            )
+        due_at, expires_at = _times(template, now)
+        if expires_at is not None and due_at is not None and expires_at <= due_at:
+            raise ConfigError(f"{job.type}: the job would expire before it is due, so it could never start")
+        return msgspec.structs.replace(
+            prototype,
+            id=checked_name(job.id, "a job id"),
+            payload=msgspec.Raw(payload),
+            created_at=now,
+            scheduled_at=due_at,
+            expires_at=expires_at,
+        )
+
+
+def overlaid(base: Template, job: Job[Any], limit: int) -> Template:
+    """`base` with the options of a call.
+
+    Raises:
+        ConfigError: an option is unknown or out of range.
+        PayloadError: `meta` or `user_id` can't be JSON.
+    """
+    checked = checked_options(job.options, CALL_OPTIONS, job.type)
+    checked.pop("id", None)
+    return _with_options(base, checked, limit, job.options)
+
+
+def _with_options(base: Template, checked: Mapping[str, Any], limit: int, options: Mapping[str, Any]) -> Template:
+    fields = {name: checked[name] for name in _PLAIN if name in checked}
+    if "meta" in fields or "user_id" in fields:
+        _check_carried(base.prototype.type, fields.get("meta", {}), fields.get("user_id"), limit)
+    if "retry" in checked:
+        fields["retry"] = _travelling(checked["retry"], base.prototype.type)
+    delay, at = base.delay, base.at
+    if "delay" in checked or "at" in checked:
+        delay, at = checked.get("delay"), checked.get("at")
+    expires = checked.get("expires", base.expires)
+    return Template(
+        prototype=msgspec.structs.replace(base.prototype, **fields),
+        options=options,
+        is_timed=delay is not None or at is not None or expires is not None,
+        delay=delay,
+        at=at,
+        expires=expires,
+    )
+
+
+def _times(template: Template, now: Instant) -> tuple[Instant | None, Instant | None]:
+    due_at: Instant | None = None
+    if template.delay is not None:
+        due_at = later(now, template.delay)
+    elif template.at is not None:
+        due_at = instant(template.at)
+    expires = template.expires
+    if expires is None:
+        return due_at, None
+    return due_at, instant(expires) if isinstance(expires, datetime) else later(now, expires)
+
+
+def _travelling(retry: Retry, owner: str) -> RetrySpec:
+    if retry.is_custom or retry.on is not BaseException or retry.never_on != ():
+        raise ConfigError(
+            f"{owner}: only a schedule travels with one job; "
+            "set a custom policy, on= and never_on= where the job type is registered"
+        )
+    return retry.spec
+
+
+def _check_carried(owner: str, meta: Mapping[str, Any], user_id: object, limit: int) -> None:
+    encoded = encode_json([meta, user_id], f"{owner}: meta or user_id")
+    if len(encoded) > limit:
+        raise PayloadTooLarge(f"meta of {owner} takes {len(encoded):,} bytes, limits.payload_bytes is {limit:,}")
+    if msgspec.json.decode(encoded) != [meta, user_id]:
+        raise PayloadError(f"{owner}: meta must be plain JSON data, it would arrive changed: {dict(meta)!r:.200}")
