@@ -1,68 +1,98 @@
-"""Bulk jobs and their chunks: how a chunk that ends moves its parent."""
+"""What the end of a job does to its kin: to the parent of a chunk, and to the chunks of a parent."""
+
+from collections.abc import Sequence
 
 from aiojobs_engine.backends.sqlite.failures import resolve_failures
 from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
-from aiojobs_engine.core.events import JobCancelled, JobCompleted, JobFailed, JobProgressed
-from aiojobs_engine.core.state import Status, parent_status
+from aiojobs_engine.core.events import JobCancelled, JobCompleted, JobExpired, JobFailed, JobProgressed
+from aiojobs_engine.core.state import QUEUED, Status, parent_status
 from aiojobs_engine.core.status import ErrorInfo
 
 _PROGRESS_MS = 250
 _NO_ROWS = ErrorInfo(type="rows", message="no row succeeded", reason="rows")
 
 
-def bring(ledger: Ledger, chunk: JobRow, resolved: tuple[int, ...] | None, *, tell: bool) -> None:
-    """Close a chunk that ended at its parent, and end the parent that waited for it alone.
+def cancel_queued(ledger: Ledger, row: JobRow) -> None:
+    """End a queued job as cancelled."""
+    ledger.move(row, Status.CANCELLED)
+    ledger.emit(JobCancelled, row)
+    after_end(ledger, row)
 
-    What the chunk counted is added, or the rows that it `resolved` move from failed to succeeded. With `tell`
-    the parent's progress is told, if the last time is long enough ago.
-    """
-    parent = ledger.get(chunk.parent)
-    if parent is None:
-        return
-    if resolved is not None:
-        moved = resolve_failures(ledger.tx, parent.seq, resolved)
-        parent.succeeded, parent.failed = parent.succeeded + moved, parent.failed - moved
-    elif not chunk.reopened or tell:
-        parent.succeeded += chunk.succeeded
-        parent.failed += chunk.failed
-        parent.skipped += chunk.skipped
-        parent.total = max(parent.total, parent.succeeded + parent.failed)
-    parent.open_chunks -= 1
+
+def expire_queued(ledger: Ledger, row: JobRow) -> None:
+    """End a queued job that was not started in time."""
+    ledger.move(row, Status.EXPIRED)
+    ledger.emit(JobExpired, row)
+    after_end(ledger, row)
+
+
+def cancel_waiting(ledger: Ledger, parent: JobRow) -> None:
+    """Cancel a parent that waits: it ends with the last of its chunks, which may be at once."""
+    parent.cancelling = 1
     ledger.changed(parent)
-    if parent.status is Status.WAITING and not parent.open_chunks:
-        end_parent(ledger, parent)
-    elif tell and not parent.is_final and ledger.tx.now - (parent.progress_at or 0) >= _PROGRESS_MS:
-        parent.progress_at = ledger.tx.now
-        ledger.emit(JobProgressed, parent, parent.message)
+    _cancel_chunks(ledger, parent)
+    end_if_done(ledger, parent)
 
 
-def end_parent(ledger: Ledger, parent: JobRow) -> None:
-    """End a bulk job whose chunks have all ended."""
+def after_end(
+    ledger: Ledger, row: JobRow, *, resolved: Sequence[int] | None = None, is_settled: bool = False
+) -> None:
+    """Close a job that ended at its parent, and take its own open chunks along."""
+    row.cancelling = row.pausing = 0
+    ledger.changed(row)
+    parent = ledger.get(row.parent)
+    if parent is not None:
+        _close(ledger, row, parent, resolved)
+        if is_settled:
+            _tell_progress(ledger, parent)
+    if row.open_chunks:
+        _cancel_chunks(ledger, row)
+
+
+def end_if_done(ledger: Ledger, parent: JobRow) -> None:
+    """End a parent that waits for no chunk any more."""
+    if parent.status is not Status.WAITING or parent.open_chunks:
+        return
+    status = parent_status(parent.succeeded, parent.failed)
     if parent.cancelling:
         ledger.move(parent, Status.CANCELLED)
         ledger.emit(JobCancelled, parent)
-        return
-    ledger.move(parent, parent_status(parent.succeeded, parent.failed))
-    if parent.status is Status.FAILED:
+    elif status is Status.FAILED:
         ledger.set_error(parent, _NO_ROWS)
+        ledger.move(parent, status)
         ledger.emit(JobFailed, parent, _NO_ROWS.message, _NO_ROWS.reason)
     else:
+        ledger.move(parent, status)
         ledger.emit(JobCompleted, parent)
+    after_end(ledger, parent)
 
 
-def cancel_chunks(ledger: Ledger, parent: JobRow) -> None:
-    """Cancel the queued chunks of a bulk job and flag the running ones; the parent is not ended by it."""
+def _cancel_chunks(ledger: Ledger, parent: JobRow) -> None:
     for chunk in ledger.open_chunks(parent):
-        if chunk.status is Status.PROCESSING:
+        if chunk.status in QUEUED:
+            cancel_queued(ledger, chunk)
+        elif chunk.status is Status.PROCESSING:
             chunk.cancelling = 1
             ledger.changed(chunk)
-            continue
-        ledger.move(chunk, Status.CANCELLED)
-        ledger.emit(JobCancelled, chunk)
-        parent.open_chunks -= 1
-        if not chunk.reopened:
-            parent.succeeded += chunk.succeeded
-            parent.failed += chunk.failed
-            parent.skipped += chunk.skipped
-            parent.total = max(parent.total, parent.succeeded + parent.failed)
+
+
+def _close(ledger: Ledger, chunk: JobRow, parent: JobRow, resolved: Sequence[int] | None) -> None:
+    parent.open_chunks -= 1
     ledger.changed(parent)
+    if resolved is not None or chunk.reopened:
+        mended = resolve_failures(ledger.tx, parent.seq, resolved or ())
+        parent.succeeded += mended
+        parent.failed -= mended
+    else:
+        parent.succeeded += chunk.succeeded
+        parent.failed += chunk.failed
+        parent.skipped += chunk.skipped
+    end_if_done(ledger, parent)
+
+
+def _tell_progress(ledger: Ledger, parent: JobRow) -> None:
+    now, last = ledger.tx.now, parent.progress_at
+    if parent.is_final or (last is not None and 0 <= now - last < _PROGRESS_MS):
+        return
+    parent.progress_at = now
+    ledger.emit(JobProgressed, parent, parent.message)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from aiojobs_engine.backends.sqlite.transaction import Transaction
+from aiojobs_engine.backends.sqlite.upkeep import expire_jobs
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.events import JobStarted, LeaseLost, event_of
 from aiojobs_engine.core.instant import Instant
@@ -15,7 +16,8 @@ from aiojobs_engine.ports.backend import Claim, Lease, LeaseStatus, Watch
 
 _LOAD = 500
 _FEW_LANES = 8
-_TURNS = 8
+_SHARE = 64
+_TURNS = 16
 _LOST = LeaseStatus(held=False)
 
 
@@ -45,7 +47,13 @@ class _Held(msgspec.Struct, array_like=True, gc=False):
         """What the run starts with."""
         if self.chunks:
             return Counters(self.succeeded, self.failed, self.skipped, self.total)
-        return Counters(self.kept_succeeded, self.kept_failed, self.kept_skipped, self.total)
+        total = max(self.total, self.kept_succeeded + self.kept_failed)
+        return Counters(self.kept_succeeded, self.kept_failed, self.kept_skipped, total)
+
+    @property
+    def reported(self) -> Counters:
+        """What the run before has counted so far."""
+        return Counters(self.succeeded, self.failed, self.skipped, self.total)
 
 
 class _Picked(NamedTuple):
@@ -68,10 +76,13 @@ def claim(tx: Transaction, watch: Watch, limit: int, lease: float) -> list[Claim
     claims: list[Claim] = []
     for _ in range(_TURNS):
         picked = _pick(tx, watch, limit - len(claims))
+        if picked.past:
+            expire_jobs(tx, picked.past)
         if picked.seqs:
             claims += _lease(tx, watch.worker, picked.seqs, lease)
         if not picked.more or len(claims) >= limit:
-            break
+            return claims
+    tx.woke = True
     return claims
 
 
@@ -85,24 +96,15 @@ def rescue(tx: Transaction, worker: str, limit: int, lease: float) -> list[Claim
     """Take over leases that ran out."""
     boot, elapsed = tx.boot
     seqs = _seqs(tx.value("lost", boot=boot, elapsed=elapsed, limit=limit))
-    claims = [
-        _claim(held, envelope, Instant(held.started_at or 0), lost_worker=held.worker)
-        for held, envelope in _hold(tx, seqs)
-    ]
+    claims: list[Claim] = []
+    for row, envelope in _hold(tx, seqs):
+        lost, attempt = row.worker or "", row.attempts + 1
+        claims.append(_claim(row, envelope, Instant(row.started_at or 0), lost_worker=lost))
+        tx.events.append(
+            event_of(LeaseLost, envelope, Status.PROCESSING, row.reported, attempt, tx.now, lost)
+        )
     if seqs:
         tx.run("rescue", seqs=seqs, boot=boot, until=tx.lease_until(lease), worker=worker)
-    for taken in claims:
-        tx.events.append(
-            event_of(
-                LeaseLost,
-                taken.envelope,
-                Status.PROCESSING,
-                taken.counters,
-                taken.attempts + 1,
-                tx.now,
-                taken.lost_worker or "",
-            )
-        )
     return claims
 
 
@@ -120,7 +122,7 @@ def extend(tx: Transaction, leases: Sequence[Lease], lease: float) -> list[Lease
 def _pick(tx: Transaction, watch: Watch, limit: int) -> _Picked:
     lanes = tx.lanes.watched(watch)
     while True:
-        share = limit if len(lanes) <= _FEW_LANES else max(32, 4 * limit // len(lanes))
+        share = max(_SHARE, limit if len(lanes) <= _FEW_LANES else 4 * limit // len(lanes))
         version, found = tx.one("pick", lanes=lanes, limit=share, now=tx.now)
         if tx.lanes.fresh(tx, version):
             break
@@ -136,13 +138,14 @@ def _merged(lanes: list[list[tuple[int, int, int]]], share: int, limit: int) -> 
     Of a lane that gave its whole share more may follow, so nothing beyond its last job is certain to be next.
     """
     ordered = sorted((-priority, seq, past) for lane in lanes for priority, seq, past in lane)
-    ends = [(-lane[-1][0], lane[-1][1], 1) for lane in lanes if len(lane) == share]
-    end = min(ends, default=None)
-    certain = ordered if end is None else [job for job in ordered if job <= end]
-    taken = certain[:limit]
-    return _Picked(
-        [seq for _, seq, past in taken if not past], [seq for _, seq, past in taken if past], more=end is not None
-    )
+    end = min(((-lane[-1][0], lane[-1][1], 1) for lane in lanes if len(lane) == share), default=None)
+    seqs: list[int] = []
+    expired: list[int] = []
+    for job in ordered:
+        if len(seqs) == limit or (end is not None and job > end):
+            break
+        (expired if job[2] else seqs).append(job[1])
+    return _Picked(seqs, expired, more=end is not None)
 
 
 def _lease(tx: Transaction, worker: str, seqs: Sequence[int], lease: float) -> list[Claim]:

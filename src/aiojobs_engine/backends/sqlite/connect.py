@@ -33,7 +33,9 @@ def check_place(path: Path) -> None:
     if path.is_dir():
         raise ConfigError(f"{path} is a directory; name a file in the URL")
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise ConfigError(f"{directory} is read-only; SQLite writes its log beside {path.name}: make it writable")
+        raise ConfigError(
+            f"{directory} is read-only; SQLite writes its log beside {path.name}: make it writable"
+        )
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         raise ConfigError(f"{path} is read-only; make it writable for this user")
     if (kind := _file_system(directory)) in _SHARED_FILE_SYSTEMS:

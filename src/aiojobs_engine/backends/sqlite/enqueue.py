@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from aiojobs_engine.backends.sqlite.blobs import Blobs
+from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_same_job
 from aiojobs_engine.core.events import JobCreated, event_of
@@ -63,6 +64,19 @@ def add_jobs(
             counters = Counters(total=envelope.total)
             tx.events.append(event_of(JobCreated, envelope, status, counters, 0, tx.now))
     return there
+
+
+def add_chunks(ledger: Ledger, parent: JobRow, chunks: Sequence[Encoded], *, reopened: bool = False) -> int:
+    """Store the chunks of a bulk job that are not there yet; the rows of those that were new."""
+    tx = ledger.tx
+    new = {envelope.id: (envelope, body) for envelope, body in reversed(chunks)}
+    chosen = list(reversed(new.values()))
+    there = add_jobs(tx, chosen, int(tx.value("last_job")), parent.seq, reopened=reopened)
+    added = [envelope.total for envelope, _ in chosen if envelope.id not in there]
+    parent.chunks += len(added)
+    parent.open_chunks += len(added)
+    ledger.changed(parent)
+    return sum(added)
 
 
 def _add_slice(

@@ -3,7 +3,14 @@
 import sqlite3
 from pathlib import Path
 
-from aiojobs_engine.core.errors import BackendError, BackendFull, BackendUnavailable, ConfigError, EngineError, SchemaMismatch
+from aiojobs_engine.core.errors import (
+    BackendError,
+    BackendFull,
+    BackendUnavailable,
+    ConfigError,
+    EngineError,
+    SchemaMismatch,
+)
 
 _CANT_OPEN = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 _PRIMARY = 0xFF

@@ -22,13 +22,7 @@ class Lane(NamedTuple):
     v: int
 
 
-class _Known(msgspec.Struct):
-    version: int
-    lanes: dict[int, Lane]
-    paused: set[str]
-
-
-_decode = msgspec.json.Decoder(tuple[int, list[tuple[int, str, str, str, int]], set[str]]).decode
+_decode = msgspec.json.Decoder(tuple[int, list[tuple[int, Lane]], set[str]]).decode
 
 
 class Lanes:
@@ -69,7 +63,7 @@ class Lanes:
     def load(self, tx: "Transaction") -> None:
         """Read all lanes and pauses."""
         self._version, rows, self._paused = _decode(tx.value("lanes"))
-        self._by_number = {number: Lane(*names) for number, *names in rows}
+        self._by_number = dict(rows)
         self._numbers = {lane: number for number, lane in self._by_number.items()}
         self._watched = {}
 

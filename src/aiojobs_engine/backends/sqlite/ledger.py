@@ -74,7 +74,11 @@ class JobRow(msgspec.Struct, array_like=True):
     def reset_counters(self) -> None:
         """Go back to what the last checkpoint kept; chunks alone move the counters of a job that has any."""
         if not self.chunks:
-            self.succeeded, self.failed, self.skipped = self.kept_succeeded, self.kept_failed, self.kept_skipped
+            self.succeeded, self.failed, self.skipped = (
+                self.kept_succeeded,
+                self.kept_failed,
+                self.kept_skipped,
+            )
             self.total = max(self.total, self.succeeded + self.failed)
 
 
@@ -203,5 +207,3 @@ class Ledger:
             *blobs.add(self._cursors.get(row.seq)),
             row.seq in self._cursors,
         ]
-
-

@@ -17,7 +17,10 @@ def migrate(connection: sqlite3.Connection, path: Path) -> bool:
     Raises:
         SchemaMismatch: it belongs to another program or to a newer release.
     """
-    if (_pragma(connection, "application_id"), _pragma(connection, "user_version")) == (APPLICATION_ID, SCHEMA):
+    if (_pragma(connection, "application_id"), _pragma(connection, "user_version")) == (
+        APPLICATION_ID,
+        SCHEMA,
+    ):
         return False
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -3,11 +3,13 @@
 from functools import cache
 from importlib.resources import files
 
+_PACKAGE = "aiojobs_engine.backends.sqlite"
+
 
 @cache
 def sql(name: str) -> str:
     """The text of `sql/<name>.sql`."""
-    return files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    return files(_PACKAGE).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
 @cache
@@ -15,7 +17,7 @@ def migration(number: int) -> str | None:
     """The script that brings a database to schema version `number`; None when there is no such version."""
     found = [
         file
-        for file in files(__package__).joinpath("migrations").iterdir()
+        for file in files(_PACKAGE).joinpath("migrations").iterdir()
         if file.name.startswith(f"{number:04}_")
     ]
     return found[0].read_text(encoding="utf-8") if found else None

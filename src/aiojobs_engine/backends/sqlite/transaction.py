@@ -58,16 +58,16 @@ class Transaction:
         """A lane that stored jobs have."""
         return self.lanes.of(self, number)
 
-    def run(self, name: str, **values: Any) -> int:
+    def run(self, name: str, /, **values: Any) -> int:
         """Run `sql/<name>.sql`, which changes rows; how many. Lists and mappings go in as JSON."""
         return self._execute(name, values).rowcount
 
-    def one(self, name: str, **values: Any) -> tuple[Any, ...]:
+    def one(self, name: str, /, **values: Any) -> tuple[Any, ...]:
         """The only row that `sql/<name>.sql` gives."""
         row: tuple[Any, ...] = self._execute(name, values).fetchone()
         return row
 
-    def value(self, name: str, **values: Any) -> Any:
+    def value(self, name: str, /, **values: Any) -> Any:
         """The only column of the only row that `sql/<name>.sql` gives."""
         return self.one(name, **values)[0]
 

@@ -8,7 +8,6 @@ round is then undone and run again, each operation in a transaction of its own.
 import asyncio
 import atexit
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Any, Generic, TypeVar
 from aiojobs_engine.backends.sqlite.errors import translated, translated_at_open
 from aiojobs_engine.backends.sqlite.lanes import Lanes
 from aiojobs_engine.backends.sqlite.transaction import Transaction
-from aiojobs_engine.core.errors import BackendClosed, BackendUnavailable
+from aiojobs_engine.core.errors import BackendUnavailable
 from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.ports.clock import Clock
 
@@ -129,18 +128,23 @@ class Writer:
             BackendUnavailable: it was deleted or replaced.
         """
         try:
-            status = os.stat(self._path)
+            status = self._path.stat()
         except OSError as error:
-            raise BackendUnavailable(f"{self._path} was deleted while it was open: {error}; restart") from error
+            raise BackendUnavailable(
+                f"{self._path} was deleted while it was open: {error}; restart"
+            ) from error
         if (status.st_dev, status.st_ino) != self._inode:
-            raise BackendUnavailable(f"{self._path} was replaced while it was open; restart to use the new file")
+            raise BackendUnavailable(
+                f"{self._path} was replaced while it was open; restart to use the new file"
+            )
 
     def _main(self) -> None:
         try:
             connection = self._connect()
-            status = os.stat(self._path)
+            status = self._path.stat()
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to whoever opens
-            self._tell(lambda: _answer(self._opened, None, _at_open(error, self._path)))
+            refused = _at_open(error, self._path)
+            self._tell(lambda: _answer(self._opened, None, refused))
             return
         self._inode = (status.st_dev, status.st_ino)
         self._tell(lambda: _answer(self._opened, None, None))
@@ -262,8 +266,3 @@ def _answer(future: "asyncio.Future[Any]", result: Any, error: BaseException | N
 
 def _at_open(error: BaseException, path: Path) -> BaseException:
     return translated_at_open(error, path) if isinstance(error, sqlite3.Error) else error
-
-
-def closed(path: Path) -> BackendClosed:
-    """The error of a call outside of `open` and `close`."""
-    return BackendClosed(f"{path} is not open: use it inside `async with engine:`")

@@ -17,7 +17,8 @@ CREATE TABLE lanes (
     UNIQUE (queue, type, kind, v)
 ) STRICT;
 
-CREATE TABLE paused_queues (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+-- Queues that were ever paused.
+CREATE TABLE queues (name TEXT PRIMARY KEY, paused INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE boots (boot INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;
 

@@ -1,11 +1,11 @@
--- Finds at most :limit leases that ran out, those of other boots first, then by their end: [seq, ...].
+-- Finds at most :limit leases that ran out, those of other boots first, the others by their end: [seq, ...].
 SELECT json_group_array(seq)
 FROM (
     SELECT seq
     FROM (
-        SELECT seq, 0 AS ended, lease_until FROM jobs WHERE status = 'processing' AND lease_boot < :boot
+        SELECT seq, 0 AS ended, 0 AS lease_until FROM jobs WHERE status = 'processing' AND lease_boot < :boot
         UNION ALL
-        SELECT seq, 0, lease_until FROM jobs WHERE status = 'processing' AND lease_boot > :boot
+        SELECT seq, 0, 0 FROM jobs WHERE status = 'processing' AND lease_boot > :boot
         UNION ALL
         SELECT seq, 1, lease_until FROM jobs WHERE status = 'processing' AND lease_boot = :boot AND lease_until <= :elapsed
     )

@@ -1,0 +1,160 @@
+"""The SQLite store: what workers and dispatchers call."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from aiojobs_engine.backends.sqlite.bells import Bells
+from aiojobs_engine.backends.sqlite.claims import claim, extend, is_claimable, rescue
+from aiojobs_engine.backends.sqlite.connect import Durability, check_place, connect_writer
+from aiojobs_engine.backends.sqlite.enqueue import encoded, enqueue
+from aiojobs_engine.backends.sqlite.inspector import SqliteInspector
+from aiojobs_engine.backends.sqlite.migrate import migrate
+from aiojobs_engine.backends.sqlite.reader import Reader
+from aiojobs_engine.backends.sqlite.settle import record, settle
+from aiojobs_engine.backends.sqlite.upkeep import promote
+from aiojobs_engine.backends.sqlite.writer import Writer, Written
+from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.ports.backend import (
+    Claim,
+    Enqueued,
+    Lease,
+    LeaseStatus,
+    Promoted,
+    Record,
+    Settlement,
+    Watch,
+)
+from aiojobs_engine.ports.clock import Clock
+
+_POLL_SECONDS = 1.0
+
+
+class SqliteBackend(SqliteInspector):
+    """A store in one file, for any number of processes of one machine.
+
+    Writes of this process are gathered into group commits on a thread of its own; reads go through a
+    connection that can't write. The file's mode follows the umask: set that, or the directory's mode, where
+    other users of the machine must not read payloads.
+
+    Attributes:
+        path: the database; SQLite keeps `-wal` and `-shm` files beside it.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, durability: Durability = "full") -> None:
+        """Touch nothing before `open`.
+
+        Args:
+            durability: `full` syncs every commit to the disk, so that an acknowledged job survives a power
+                cut; with `normal` the newest commits may be lost then, though never after a mere crash.
+        """
+        self.path = self._path = path
+        self._durability: Durability = durability
+        self._clock = clock
+        self._bells = Bells(clock)
+        self._writer: Writer | None = None
+        self._reader: Reader | None = None
+        self._pid = os.getpid()
+
+    async def open(self) -> None:
+        """Connect, check and migrate; see the port."""
+        if self._writer is not None:
+            return
+        check_place(self._path)
+        self._pid = os.getpid()
+        writer = Writer(
+            self._path, self._clock, self._connect, after_commit=self._after_commit, on_loop=self._on_loop
+        )
+        await writer.open()
+        reader = Reader(self._path, writer.check_file)
+        try:
+            await reader.open()
+        except BaseException:
+            await reader.close()
+            await writer.close()
+            raise
+        self._writer, self._reader = writer, reader
+
+    async def close(self) -> None:
+        """Finish what is under way and let go; see the port."""
+        writer, reader = self._writer, self._reader
+        self._writer = self._reader = None
+        self._bells.ring()
+        if reader is not None:
+            await reader.close()
+        if writer is not None:
+            await writer.close()
+
+    async def enqueue(self, envelopes: Sequence[Envelope]) -> list[Enqueued]:
+        """Store new jobs; see the port."""
+        self._writing()
+        if not envelopes:
+            return []
+        jobs = encoded(envelopes)
+        return await self._write(lambda tx: enqueue(tx, jobs), len(jobs))
+
+    async def claim(self, watch: Watch, limit: int, lease: float) -> list[Claim]:
+        """Lease pending jobs in claim order; see the port."""
+        self._writing()
+        if limit <= 0:
+            return []
+        return await self._write(lambda tx: claim(tx, watch, limit, lease), limit)
+
+    async def wait(self, watch: Watch, timeout: float) -> None:
+        """Return when the watched queues may have gained work, or after `timeout` seconds."""
+        self._writing()
+        deadline = self._clock.monotonic() + timeout
+        with self._bells.for_jobs() as bell:
+            while not await self._peek(lambda tx: is_claimable(tx, watch)):
+                left = deadline - self._clock.monotonic()
+                if left <= 0 or await bell.wait(min(left, _POLL_SECONDS)) or self._writer is None:
+                    return
+
+    async def extend(self, leases: Sequence[Lease], lease: float) -> list[LeaseStatus]:
+        """Let leases end `lease` seconds from now; see the port."""
+        self._writing()
+        if not leases:
+            return []
+        return await self._write(lambda tx: extend(tx, leases, lease), len(leases))
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """End runs; see the port."""
+        self._writing()
+        if not settlements:
+            return []
+        return await self._write(lambda tx: settle(tx, settlements), len(settlements))
+
+    async def record(self, records: Sequence[Record]) -> list[bool]:
+        """Store what runs report; see the port."""
+        self._writing()
+        if not records:
+            return []
+        children = [encoded(each.children) for each in records]
+        return await self._write(lambda tx: record(tx, records, children), len(records))
+
+    async def promote(self, limit: int) -> Promoted:
+        """Expire what is too late, and make due jobs pending; see the port."""
+        return await self._write(lambda tx: promote(tx, limit), limit)
+
+    async def rescue(self, worker: str, limit: int, lease: float) -> list[Claim]:
+        """Take over leases that ran out; see the port."""
+        return await self._write(lambda tx: rescue(tx, worker, limit, lease), limit)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = connect_writer(self._path, self._durability)
+        try:
+            migrate(connection, self._path)
+            connection.execute("PRAGMA journal_mode = WAL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _after_commit(self, written: Written) -> None:
+        """Tell other processes; on the writer's thread."""
+
+    def _on_loop(self, written: Written) -> None:
+        """Tell this process."""
+        if written.woke or written.events:
+            self._bells.ring(jobs=written.woke, events=bool(written.events))

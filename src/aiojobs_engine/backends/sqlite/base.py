@@ -1,0 +1,53 @@
+"""What the sides of the store share: the file, its writer and its reader."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from aiojobs_engine.backends.sqlite.bells import Bells
+from aiojobs_engine.backends.sqlite.reader import Reader
+from aiojobs_engine.backends.sqlite.transaction import Transaction
+from aiojobs_engine.backends.sqlite.writer import Writer
+from aiojobs_engine.core.errors import BackendClosed, ForkedEngineError
+from aiojobs_engine.ports.clock import Clock
+
+_T = TypeVar("_T")
+
+
+class Part:
+    """One side of the store."""
+
+    _path: Path
+    _clock: Clock
+    _bells: Bells
+    _writer: Writer | None
+    _reader: Reader | None
+    _pid: int
+
+    async def _write(self, run: Callable[[Transaction], _T], weight: int = 1) -> _T:
+        """Run an operation in the writer's transaction; to be cancelled leaves it to run to its end."""
+        return await self._writing().submit(run, weight=weight)
+
+    async def _peek(self, run: Callable[[Transaction], _T]) -> _T:
+        """Run a short reading operation on the writer's connection, outside of a transaction."""
+        return await self._writing().submit(run, is_read=True)
+
+    def _writing(self) -> Writer:
+        self._check_process()
+        if self._writer is None:
+            raise BackendClosed(f"{self._path} is not open: use it inside `async with engine:`")
+        return self._writer
+
+    def _reading(self) -> Reader:
+        self._check_process()
+        if self._reader is None:
+            raise BackendClosed(f"{self._path} is not open: use it inside `async with engine:`")
+        return self._reader
+
+    def _check_process(self) -> None:
+        if self._pid != os.getpid():
+            raise ForkedEngineError(
+                f"{self._path} was opened by process {self._pid} and this is {os.getpid()}: "
+                "open a new engine after a fork"
+            )

@@ -1,0 +1,72 @@
+"""The reading connection: it can't write, so a listing delays no worker."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import msgspec
+
+from aiojobs_engine.backends.sqlite.connect import BUSY_MS, reader_uri
+from aiojobs_engine.backends.sqlite.errors import translated
+from aiojobs_engine.backends.sqlite.sql import sql
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Reader:
+    """One statement per call, each with its own snapshot; any number of calls may wait at once."""
+
+    def __init__(self, path: Path, check_file: Callable[[], None]) -> None:
+        """Ask `check_file` before each read whether the path still names the file that was opened."""
+        self._path = path
+        self._check_file = check_file
+        self._connection: aiosqlite.Connection | None = None
+
+    async def open(self) -> None:
+        """Connect; the file must be there."""
+        connection = aiosqlite.connect(
+            reader_uri(self._path),
+            uri=True,
+            timeout=BUSY_MS / 1000,
+            isolation_level=None,
+            cached_statements=64,
+        )
+        _let_exit(connection)
+        try:
+            self._connection = await connection
+            await connection.execute_fetchall("PRAGMA cache_size = -4000")
+        except sqlite3.Error as error:
+            raise translated(error, self._path) from error
+
+    async def close(self) -> None:
+        """Disconnect; may be repeated."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def one(self, name: str, /, **values: Any) -> tuple[Any, ...]:
+        """The only row that `sql/<name>.sql` gives. Lists and mappings go in as JSON."""
+        if self._connection is None:
+            raise RuntimeError("the reader is not open")
+        bound = {
+            key: _encode(value).decode() if isinstance(value, (list, tuple, dict)) else value
+            for key, value in values.items()
+        }
+        self._check_file()
+        try:
+            rows = list(await self._connection.execute_fetchall(sql(name), bound))
+        except sqlite3.Error as error:
+            raise translated(error, self._path) from error
+        return tuple(rows[0])
+
+    async def value(self, name: str, /, **values: Any) -> Any:
+        """The only column of the only row that `sql/<name>.sql` gives."""
+        return (await self.one(name, **values))[0]
+
+
+def _let_exit(connection: aiosqlite.Connection) -> None:
+    """A process that forgets to close must end all the same: aiosqlite's thread would hold it for ever."""
+    thread: Any = getattr(connection, "_thread", connection)
+    thread.daemon = True
