@@ -76,6 +76,10 @@ class World:
         assert answers[0].created
         return job.id
 
+    async def push_before_open(self, job: Job[Any]) -> str:
+        await self.store.open()
+        return await self.push(job)
+
     async def status(self, job_id: str) -> JobStatus:
         (found,) = await self.store.get([job_id])
         assert found is not None

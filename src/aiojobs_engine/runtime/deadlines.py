@@ -82,7 +82,7 @@ class Deadlines:
 
     def _ring(self) -> None:
         self._timer = None
-        now = self._clock.monotonic() * _PER_SECOND
+        now = max(self._timer_for, int(self._clock.monotonic() * _PER_SECOND))
         while self._order and self._order[0] <= now:
             for run in self._buckets.pop(heapq.heappop(self._order), ()):
                 run.deadline = 0

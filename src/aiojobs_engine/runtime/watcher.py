@@ -63,9 +63,12 @@ class Watcher:
             elif await self.look(limit) < limit and not self._is_stopping:
                 await self._store.wait(self._watch, _LONGEST_WAIT)
 
-    async def stop(self) -> None:
-        """Claim no more; returns when no claim is under way."""
+    def quit(self) -> None:
+        """Claim no more from now on."""
         self._is_stopping = True
+
+    async def wait_quiet(self) -> None:
+        """Return when no claim is under way."""
         while self.is_claiming:
             await self.looked.wait()
 

@@ -114,7 +114,6 @@ class Worker:
         self._watch = Watch(self.id, self._queues(queues), tuple(registry.types))
         self._agents = AgentGroup(clock)
         self._stopping = Wake(clock)
-        self._is_stopping = False
         self._is_urgent = False
         self._started_at = Instant(0)
         self._make_agents(rng)
@@ -181,7 +180,7 @@ class Worker:
 
     def stop(self) -> None:
         """Claim no more; running jobs get `drain_timeout` seconds. May be repeated."""
-        self._is_stopping = True
+        self._watcher.quit()
         self._stopping.set()
 
     def stop_now(self) -> None:
@@ -245,9 +244,9 @@ class Worker:
         return True
 
     async def _shut_down(self) -> None:
-        self._is_stopping = True
+        self._watcher.quit()
         self._runs.tell_stopping()
-        await self._watcher.stop()
+        await self._watcher.wait_quiet()
         await self._agents.stop("watcher")
         if not self._is_urgent:
             await self._slots.wait_empty(self._settings.worker.drain_timeout)
