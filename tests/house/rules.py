@@ -138,7 +138,11 @@ def _functions(tree: ast.Module) -> Iterator[Function]:
 
 def _public(scope: ast.Module | ast.ClassDef) -> Iterator[Documented]:
     for node in scope.body:
-        if not isinstance(node, Documented) or node.name.startswith("_") or _adds_to_documented(node):
+        if (
+            not isinstance(node, Documented)
+            or node.name.startswith(("_", "test_"))
+            or _adds_to_documented(node)
+        ):
             continue
         yield node
         if isinstance(node, ast.ClassDef):

@@ -50,6 +50,7 @@ HARMLESS: list[tuple[Rule, str]] = [
     (rules.undocumented, DOC + "def _f(): ...\nclass _A:\n    def f(self): ...\n"),
     (rules.undocumented, DOC + "@overload\ndef f(): ...\n"),
     (rules.undocumented, DOC + "def f():\n    'It.'\n    def inner(): ...\n"),
+    (rules.undocumented, DOC + "class A:\n    'A.'\n    async def test_a_law(self): ...\n"),
     (rules.bare_except, "try:\n    f()\nexcept OSError:\n    g()\n"),
     (rules.sleeping, "await asyncio.sleep(0)\nawait clock.sleep(60)\nawait self.clock.sleep(60)\n"),
     (rules.sql_in_code, "'''SELECT a FROM b: what it does.'''\n"),

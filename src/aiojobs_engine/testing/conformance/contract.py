@@ -11,7 +11,7 @@ from aiojobs_engine.testing.conformance.stage import Stage
 
 
 class Contract:
-    """A theme; the module that inherits it offers the fixtures `backend` (open) and `clock` (the backend's)."""
+    """A theme. Its heir offers two fixtures: `backend`, an open store, and the `clock` it was made with."""
 
     @pytest.fixture
     def stage(self, backend: Store, clock: ManualClock) -> Stage:

@@ -21,7 +21,7 @@ from aiojobs_engine.core.events import (
     event_of,
 )
 from aiojobs_engine.core.instant import Instant, later
-from aiojobs_engine.core.state import FINAL, Status
+from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, JobFailure, JobStatus
 from aiojobs_engine.ports.backend import Claim, Enqueued, JobFilter, Record, Settlement, Store, Watch
 from aiojobs_engine.testing.clock import ManualClock
@@ -62,7 +62,7 @@ class Stage:
 
     def envelope(self, job_id: str, **fields: Any) -> Envelope:
         """A job of the type `work`, with what `fields` change."""
-        given = {"type": "work", "payload": PAYLOAD, "created_at": self.clock.now(), **fields}
+        given: dict[str, Any] = {"type": "work", "payload": PAYLOAD, "created_at": self.clock.now(), **fields}
         return Envelope(id=job_id, **given)
 
     def chunk(self, parent_id: str, number: int, rows: int = 10, **fields: Any) -> Envelope:
@@ -96,16 +96,19 @@ class Stage:
         return await self.take_one()
 
     def settlement(self, claim: Claim, status: Status, **fields: Any) -> Settlement:
-        """The end of a run as a finalizer would decide it: an attempt counts unless the job was handed back."""
+        """The end of a run as a finalizer decides it: an attempt counts unless the job was handed back."""
         attempts = claim.attempts + (status not in UNCOUNTED)
         counters: Counters = fields.get("counters") or claim.counters
         event = event_of(
             EVENT_OF[status], claim.envelope, status, counters, claim.attempts + 1, self.clock.now()
         )
-        given = {"attempts": attempts, "crashes": claim.crashes, "event": event, **fields}
-        return Settlement(
-            lease=claim.lease, status=status, parent_id=claim.envelope.parent_id, **given
-        )
+        given: dict[str, Any] = {"attempts": attempts, "crashes": claim.crashes, "event": event, **fields}
+        return Settlement(lease=claim.lease, status=status, parent_id=claim.envelope.parent_id, **given)
+
+    def progressed(self, claim: Claim, counters: Counters, message: str | None = None) -> JobProgressed:
+        """What a run tells of its progress."""
+        attempt, now = claim.attempts + 1, self.clock.now()
+        return event_of(JobProgressed, claim.envelope, Status.PROCESSING, counters, attempt, now, message)
 
     async def settle(self, claim: Claim, status: Status, **fields: Any) -> bool:
         """Settle one run."""
@@ -204,8 +207,3 @@ class Stage:
             await asyncio.sleep(0.001)
         await self.clock.rest()
         return task.done()
-
-
-def is_final(job: JobStatus) -> bool:
-    """Whether nothing but a retry by hand moves the job."""
-    return job.status in FINAL

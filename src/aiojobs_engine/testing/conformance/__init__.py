@@ -1,0 +1,75 @@
+"""The suite that every store passes, the package's own and anybody else's.
+
+A store joins with two fixtures and one line:
+
+    @pytest.fixture
+    def clock() -> ManualClock:
+        return ManualClock()
+
+    @pytest.fixture
+    async def backend(clock: ManualClock, tmp_path: Path) -> AsyncIterator[MyBackend]:
+        backend = MyBackend(tmp_path / "jobs", clock=clock)
+        await backend.open()
+        yield backend
+        await backend.close()
+
+    class TestMyBackend(BackendContract): ...
+
+It needs pytest and pytest-asyncio in its auto mode.
+"""
+
+import pytest
+
+_THEMES = (
+    "chunk",
+    "claim",
+    "control",
+    "enqueue",
+    "event",
+    "fence",
+    "inspector",
+    "laws",
+    "promote",
+    "prune",
+    "race",
+    "record",
+    "rescue",
+    "settle",
+    "stage",
+    "waiting",
+)
+pytest.register_assert_rewrite(*[f"{__name__}.{theme}" for theme in _THEMES])
+
+from aiojobs_engine.testing.conformance.claim import ClaimContract  # noqa: E402 - after the rewriting is on
+from aiojobs_engine.testing.conformance.enqueue import EnqueueContract  # noqa: E402
+from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
+from aiojobs_engine.testing.conformance.promote import PromoteContract  # noqa: E402
+from aiojobs_engine.testing.conformance.record import RecordContract  # noqa: E402
+from aiojobs_engine.testing.conformance.rescue import RescueContract  # noqa: E402
+from aiojobs_engine.testing.conformance.settle import SettleContract  # noqa: E402
+from aiojobs_engine.testing.conformance.waiting import WaitContract  # noqa: E402
+
+__all__ = [
+    "BackendContract",
+    "ClaimContract",
+    "EnqueueContract",
+    "FenceContract",
+    "PromoteContract",
+    "RecordContract",
+    "RescueContract",
+    "SettleContract",
+    "WaitContract",
+]
+
+
+class BackendContract(
+    EnqueueContract,
+    ClaimContract,
+    WaitContract,
+    FenceContract,
+    SettleContract,
+    RecordContract,
+    PromoteContract,
+    RescueContract,
+):
+    """All themes at once."""
