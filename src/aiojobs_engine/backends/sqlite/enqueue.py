@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from aiojobs_engine.backends.sqlite.blobs import Blobs
+from aiojobs_engine.backends.sqlite.codes import CODES
 from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_same_job
@@ -107,7 +108,7 @@ def _columns(tx: Transaction, envelope: Envelope) -> tuple[Any, ...]:
     return (
         envelope.id,
         tx.lanes.number(tx, envelope),
-        _first_status(tx, envelope).value,
+        CODES[_first_status(tx, envelope)],
         envelope.priority,
         envelope.created_at,
         envelope.created_at if scheduled is None else scheduled,

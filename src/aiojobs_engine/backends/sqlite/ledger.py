@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from aiojobs_engine.backends.sqlite.blobs import Blobs
+from aiojobs_engine.backends.sqlite.codes import CODES, STATUSES
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.core.instant import Instant
@@ -19,7 +20,7 @@ class JobRow(msgspec.Struct, array_like=True):
     seq: int
     id: str
     lane: int
-    status: Status
+    code: int
     token: int
     attempts: int
     crashes: int
@@ -47,6 +48,11 @@ class JobRow(msgspec.Struct, array_like=True):
     result_until: int | None
     user_id: int | str | None
     message: str | None
+
+    @property
+    def status(self) -> Status:
+        """Where the job stands."""
+        return STATUSES[self.code]
 
     @property
     def is_final(self) -> bool:
@@ -135,7 +141,7 @@ class Ledger:
 
     def move(self, row: JobRow, status: Status) -> None:
         """Give a job its next status; what belongs to a run or to an end is set or dropped with it."""
-        row.status = status
+        row.code = CODES[status]
         row.finished_at = self.tx.now if status in FINAL else None
         if status is not Status.PROCESSING:
             row.worker = None

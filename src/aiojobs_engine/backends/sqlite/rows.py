@@ -2,6 +2,7 @@
 
 import msgspec
 
+from aiojobs_engine.backends.sqlite.codes import STATUSES
 from aiojobs_engine.core.envelope import decode_envelope
 from aiojobs_engine.core.instant import Instant, moment
 from aiojobs_engine.core.state import Status
@@ -16,7 +17,7 @@ class SeenJob(msgspec.Struct, array_like=True, gc=False):
 
     seq: int
     id: str
-    status: Status
+    code: int
     attempts: int
     crashes: int
     epoch: int
@@ -38,7 +39,7 @@ class SeenResult(msgspec.Struct, array_like=True, gc=False):
     """A row of `sql/results.sql`."""
 
     id: str
-    status: Status
+    code: int
     type: str
     result: str | None
     is_over: bool
@@ -56,13 +57,13 @@ def job_status(job: SeenJob, now: Instant) -> JobStatus:
     envelope = decode_envelope(job.body)
     counters = Counters(job.succeeded, job.failed, job.skipped, job.total)
     running = None
-    if job.status in _UNDER_WAY and job.started_at is not None:
+    if STATUSES[job.code] in _UNDER_WAY and job.started_at is not None:
         running = (now - job.started_at) / 1000
     return JobStatus(
         id=envelope.id,
         type=envelope.type,
         kind=envelope.kind,
-        status=job.status,
+        status=STATUSES[job.code],
         queue=envelope.queue,
         processed=counters.processed,
         total=counters.total,
@@ -93,7 +94,7 @@ def job_status(job: SeenJob, now: Instant) -> JobStatus:
 def job_result(row: SeenResult) -> Result:
     """What `handle.result()` needs."""
     return Result(
-        status=row.status,
+        status=STATUSES[row.code],
         type=row.type,
         result=None if row.is_over or row.result is None else row.result.encode(),
         expired=row.is_over,

@@ -7,6 +7,7 @@ import msgspec
 
 from aiojobs_engine.backends.sqlite.blobs import Blobs
 from aiojobs_engine.backends.sqlite.bulk import after_end, end_if_done
+from aiojobs_engine.backends.sqlite.codes import CODES
 from aiojobs_engine.backends.sqlite.enqueue import Encoded, add_chunks
 from aiojobs_engine.backends.sqlite.failures import add_failures
 from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
@@ -99,7 +100,7 @@ def _plain_row(settlement: Settlement, blobs: Blobs) -> tuple[Any, ...]:
     return (
         settlement.lease.ref,
         settlement.lease.token,
-        settlement.status.value,
+        CODES[settlement.status],
         settlement.attempts,
         settlement.crashes,
         None if settlement.result is None else settlement.result_until,

@@ -20,6 +20,14 @@ CREATE TABLE lanes (
 -- Queues that were ever paused.
 CREATE TABLE queues (name TEXT PRIMARY KEY, paused INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
+-- A job's status is kept as a number: every change is held against the conditions of ten indexes, which takes three
+-- times as long with words. Queued jobs are below 4, final ones above 5.
+CREATE TABLE statuses (status INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+
+INSERT INTO statuses (status, name) VALUES
+(0, 'scheduled'), (1, 'retrying'), (2, 'pending'), (3, 'paused'), (4, 'processing'), (5, 'waiting'),
+(6, 'completed'), (7, 'partial'), (8, 'failed'), (9, 'cancelled'), (10, 'discarded'), (11, 'expired');
+
 CREATE TABLE boots (boot INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;
 
 -- due_at: since when the job is due, or will be. lease_until: ms of the boot `lease_boot`. chunks: how many a bulk job
@@ -29,12 +37,7 @@ CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     lane INTEGER NOT NULL REFERENCES lanes (lane),
-    status TEXT NOT NULL CHECK (
-        status IN (
-            'scheduled', 'waiting', 'pending', 'processing', 'paused', 'retrying',
-            'completed', 'partial', 'failed', 'cancelled', 'discarded', 'expired'
-        )
-    ),
+    status INTEGER NOT NULL CHECK (status BETWEEN 0 AND 11),
     priority INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
@@ -70,28 +73,23 @@ CREATE TABLE jobs (
     cursor BLOB,
     result BLOB,
     body BLOB,
-    CHECK ((status = 'processing') = (lease_until IS NOT NULL)),
-    CHECK (
-        (finished_at IS NOT NULL)
-        = (status IN ('completed', 'partial', 'failed', 'cancelled', 'discarded', 'expired'))
-    )
+    CHECK ((status = 4) = (lease_until IS NOT NULL)),
+    CHECK ((status > 5) = (finished_at IS NOT NULL))
 ) STRICT;
 
-CREATE INDEX jobs_ready ON jobs (lane, priority DESC, seq, expires_at, due_at) WHERE status = 'pending';
+CREATE INDEX jobs_ready ON jobs (lane, priority DESC, seq, expires_at, due_at) WHERE status = 2;
 
-CREATE INDEX jobs_due ON jobs (due_at, status, lane) WHERE status IN ('scheduled', 'retrying');
+CREATE INDEX jobs_due ON jobs (due_at, status, lane) WHERE status < 2;
 
-CREATE INDEX jobs_leased ON jobs (lease_boot, lease_until, lane) WHERE status = 'processing';
+CREATE INDEX jobs_leased ON jobs (lease_boot, lease_until, lane) WHERE status = 4;
 
-CREATE INDEX jobs_parked ON jobs (status, lane) WHERE status IN ('waiting', 'paused');
+CREATE INDEX jobs_parked ON jobs (status, lane) WHERE status IN (3, 5);
 
 CREATE INDEX jobs_final ON jobs (status, finished_at, lane) WHERE finished_at IS NOT NULL AND parent IS NULL;
 
-CREATE INDEX jobs_ended_badly ON jobs (seq)
-WHERE status IN ('partial', 'failed', 'cancelled', 'discarded', 'expired');
+CREATE INDEX jobs_ended_badly ON jobs (seq) WHERE status > 6;
 
-CREATE INDEX jobs_expiring ON jobs (expires_at)
-WHERE expires_at IS NOT NULL AND status IN ('scheduled', 'retrying', 'pending', 'paused');
+CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL AND status < 4;
 
 CREATE INDEX jobs_results ON jobs (result_until) WHERE result_until IS NOT NULL AND result IS NOT NULL;
 

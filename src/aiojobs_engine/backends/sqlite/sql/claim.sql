@@ -1,5 +1,5 @@
 -- Leases the jobs :seqs under their next token, and starts their run.
 UPDATE jobs
-SET status = 'processing', token = token + 1, lease_boot = :boot, lease_until = :until, worker = :worker,
+SET status = 4, token = token + 1, lease_boot = :boot, lease_until = :until, worker = :worker,
     started_at = :now
 WHERE seq IN (SELECT value FROM json_each(:seqs))

@@ -7,6 +7,6 @@ INSERT INTO jobs (
 SELECT
     value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
     value ->> 9, value ->> 10, value ->> 11, iif(value ->> 13, substr(:bodies, value ->> 12, value ->> 13), NULL)
-FROM json_each(:rows)
+FROM (SELECT value FROM json_each(:rows) LIMIT -1)
 WHERE true
 ON CONFLICT (id) DO NOTHING

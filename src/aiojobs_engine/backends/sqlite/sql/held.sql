@@ -5,4 +5,4 @@ SELECT json_group_array(
     )
 )
 FROM json_each(:leases) CROSS JOIN jobs ON jobs.seq = value ->> 0
-WHERE jobs.token = value ->> 1 AND jobs.status = 'processing'
+WHERE jobs.token = value ->> 1 AND jobs.status = 4

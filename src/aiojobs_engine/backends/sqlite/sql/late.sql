@@ -2,7 +2,7 @@
 SELECT json_group_array(seq)
 FROM (
     SELECT seq FROM jobs
-    WHERE expires_at IS NOT NULL AND expires_at <= :now AND status IN ('scheduled', 'retrying', 'pending', 'paused')
+    WHERE expires_at IS NOT NULL AND expires_at <= :now AND status < 4
     ORDER BY expires_at, seq
     LIMIT :limit
 )

@@ -1,2 +1,2 @@
 -- Reads when the next job is due, NULL when none is scheduled.
-SELECT min(due_at) FROM jobs WHERE status IN ('scheduled', 'retrying')
+SELECT min(due_at) FROM jobs WHERE status < 2

@@ -2,6 +2,6 @@
 SELECT json_group_array(seq)
 FROM (
     SELECT seq FROM jobs
-    WHERE parent = :parent AND status IN ('scheduled', 'waiting', 'pending', 'processing', 'paused', 'retrying')
+    WHERE parent = :parent AND status < 6
     ORDER BY seq
 )

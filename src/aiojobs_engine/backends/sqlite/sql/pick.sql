@@ -10,7 +10,7 @@ SELECT
                 FROM (
                     SELECT priority, seq, expires_at IS NOT NULL AND expires_at <= :now AS past
                     FROM jobs
-                    WHERE status = 'pending' AND lane = chosen.value
+                    WHERE status = 2 AND lane = chosen.value
                     ORDER BY priority DESC, seq
                     LIMIT :limit
                 )

@@ -15,7 +15,7 @@ FROM (
         value ->> 4 AS crashes, value ->> 5 AS result_until, value ->> 6 AS error, value ->> 7 AS message,
         value ->> 8 AS succeeded, value ->> 9 AS failed, value ->> 10 AS skipped, value ->> 11 AS total,
         value ->> 12 AS start, value ->> 13 AS length
-    FROM json_each(:rows)
+    FROM (SELECT value FROM json_each(:rows) LIMIT -1)
 ) AS s
-WHERE jobs.seq = s.seq AND jobs.token = s.token AND jobs.status = 'processing' AND jobs.chunks = 0
+WHERE jobs.seq = s.seq AND jobs.token = s.token AND jobs.status = 4 AND jobs.chunks = 0
 AND jobs.parent IS NULL
