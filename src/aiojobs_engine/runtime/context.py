@@ -13,7 +13,7 @@ from aiojobs_engine.core.errors import ConfigError, EngineError
 from aiojobs_engine.core.events import JobProgressed, event_of
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
-from aiojobs_engine.core.status import Counters, RowFault, UserId
+from aiojobs_engine.core.status import Counters, UserId
 from aiojobs_engine.ports.backend import Claim, Record
 from aiojobs_engine.ports.storage import Storage
 
@@ -96,7 +96,7 @@ class JobContext:
         "_claim",
         "_counters",
         "_cursor",
-        "_faults",
+        "_fail_row",
         "_logger",
         "_message",
         "_port",
@@ -111,7 +111,7 @@ class JobContext:
         self._counters = claim.counters
         self._message: str | None = None
         self._cursor = claim.cursor
-        self._faults: list[RowFault] | None = None
+        self._fail_row: FailRow | None = None
         self._logger: LoggerAdapter[Logger] | None = None
         self._shown_at = float("-inf")
         self.stopping = False
@@ -240,8 +240,13 @@ class JobContext:
         Raises:
             ConfigError: this job has no rows, or `row` is none of them.
         """
-        del row, message, field
-        raise ConfigError("ctx.fail_row is for the rows of an importer; this job has none")
+        if self._fail_row is None:
+            raise ConfigError("ctx.fail_row is for the rows of an importer; this job has none")
+        self._fail_row(row, message, field)
+
+    def takes_row_failures(self, fail_row: "FailRow") -> None:
+        """Give what `fail_row` reports to `fail_row`; for job types of the engine, not for handlers."""
+        self._fail_row = fail_row
 
     @property
     def claim(self) -> Claim:
@@ -307,4 +312,5 @@ class NoCurrentJob(EngineError):
     """`current_job()` was called outside of a handler."""
 
 
+FailRow = Callable[[object, str, str | None], None]
 Middleware = Callable[[JobContext, Callable[[], Awaitable[Any]]], Awaitable[Any]]
