@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import pytest
 from tests.runtime.world import World
@@ -315,7 +316,8 @@ async def test_a_job_that_took_two_workers_with_it_runs_apart() -> None:
     world = World()
     isolated: list[str] = []
 
-    async def isolate(claim: Claim) -> Succeeded:
+    async def isolate(claim: Claim, alive: Callable[[], None]) -> Succeeded:
+        alive()
         isolated.append(claim.envelope.id)
         return Succeeded("alone")
 

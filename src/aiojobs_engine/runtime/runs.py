@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.envelope import Envelope
@@ -22,7 +23,10 @@ logger = logging.getLogger(__name__)
 
 _QUARANTINE_AFTER = 2
 
-Isolate = Callable[[Claim], Awaitable[Outcome]]
+Alive = Callable[[], None]
+Isolate = Callable[[Claim, Alive], Awaitable[Outcome]]
+"""Runs a claimed job elsewhere. It calls `Alive` when the handler starts and at each checkpoint: from then on
+the timeout counts, so that waiting for the process costs the job nothing."""
 
 
 class Runs:
@@ -65,12 +69,18 @@ class Runs:
         if self._is_stopping:
             self._finalizer.put(run, Interrupted())
             return
-        if run.timeout:
-            self._deadlines.add(run, run.timeout)
-        if claim.crashes >= _QUARANTINE_AFTER and self._isolate is not None:
-            self._slots.start(run, self._quarantine(run, self._isolate))
-        else:
-            self._slots.start(run, self._run(run))
+        if claim.crashes >= _QUARANTINE_AFTER:
+            if self._isolate is not None:
+                self._slots.start(run, self._quarantine(run, self._isolate))
+                return
+            logger.warning(
+                "job %s took %d workers with it, and can't have a process of its own here: keep the engine "
+                "under a name in a module, as module:attribute",
+                claim.envelope.id,
+                claim.crashes,
+            )
+        self._count_time(run)
+        self._slots.start(run, self._run(run))
 
     def bury(self, claim: Claim) -> None:
         """Finalize a job whose worker was lost; of a type that this worker doesn't know, too."""
@@ -115,6 +125,10 @@ class Runs:
                 await run.busy.wait()
             self._slots.release(run)
 
+    def _count_time(self, run: Run) -> None:
+        if run.timeout and run.stop is None:
+            self._deadlines.add(run, run.timeout)
+
     async def _quarantine(self, run: Run, isolate: Isolate) -> None:
         try:
             outcome = await self._isolated(run, isolate)
@@ -131,7 +145,7 @@ class Runs:
             run.claim.crashes,
         )
         try:
-            return await isolate(run.claim)
+            return await isolate(run.claim, partial(self._count_time, run))
         except asyncio.CancelledError as error:
             return ended(run, error)
         except LeaseLost:
