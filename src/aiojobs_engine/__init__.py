@@ -1,1 +1,117 @@
-"""An asyncio engine for queued jobs, cron, and bulk import and export with live progress."""
+"""One asyncio engine for queued jobs, cron, and bulk import and export.
+
+`Engine` is the door: it registers job types, dispatches jobs, runs workers, and shows what they do.
+"""
+
+from aiojobs_engine.core.errors import (
+    BackendClosed,
+    BackendError,
+    BackendFull,
+    BackendUnavailable,
+    ConfigError,
+    Discard,
+    EngineError,
+    ForkedEngineError,
+    IdConflict,
+    IllegalTransition,
+    JobCancelledError,
+    JobDiscardedError,
+    JobExpiredError,
+    JobFailedError,
+    JobNotFound,
+    PayloadError,
+    PayloadTooLarge,
+    ResultExpiredError,
+    RetryLater,
+    SchemaMismatch,
+    Snooze,
+    TooLate,
+    UnfinishedResult,
+    UnknownJobType,
+)
+from aiojobs_engine.core.events import (
+    JobCancelled,
+    JobCompleted,
+    JobCreated,
+    JobDiscarded,
+    JobEvent,
+    JobExpired,
+    JobFailed,
+    JobInterrupted,
+    JobProgressed,
+    JobRetrying,
+    JobStarted,
+    JobStatusUpdated,
+    LeaseLost,
+    status_updated,
+)
+from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
+from aiojobs_engine.desks.health import Health
+from aiojobs_engine.engine import Engine
+from aiojobs_engine.handle import JobHandle
+from aiojobs_engine.listing import Listing, Page
+from aiojobs_engine.runtime.context import JobContext, current_job
+from aiojobs_engine.runtime.registry import JobRegistry, JobType
+from aiojobs_engine.settings import load_settings
+
+__all__ = [
+    "BackendClosed",
+    "BackendError",
+    "BackendFull",
+    "BackendUnavailable",
+    "ConfigError",
+    "Discard",
+    "Engine",
+    "EngineError",
+    "ErrorInfo",
+    "ForkedEngineError",
+    "GiveUp",
+    "Health",
+    "IdConflict",
+    "IllegalTransition",
+    "Job",
+    "JobCancelled",
+    "JobCancelledError",
+    "JobCompleted",
+    "JobContext",
+    "JobCreated",
+    "JobDiscarded",
+    "JobDiscardedError",
+    "JobEvent",
+    "JobExpired",
+    "JobExpiredError",
+    "JobFailed",
+    "JobFailedError",
+    "JobFailure",
+    "JobHandle",
+    "JobInterrupted",
+    "JobNotFound",
+    "JobProgressed",
+    "JobRegistry",
+    "JobRetrying",
+    "JobStarted",
+    "JobStatus",
+    "JobStatusUpdated",
+    "JobType",
+    "LeaseLost",
+    "Listing",
+    "Page",
+    "PayloadError",
+    "PayloadTooLarge",
+    "Requeue",
+    "ResultExpiredError",
+    "Retry",
+    "RetryLater",
+    "SchemaMismatch",
+    "Snooze",
+    "Status",
+    "TooLate",
+    "UnfinishedResult",
+    "UnknownJobType",
+    "current_job",
+    "load_settings",
+    "status_updated",
+]

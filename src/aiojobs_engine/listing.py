@@ -26,7 +26,11 @@ class Listing(Generic[T]):
     __slots__ = ("_cursor", "_limit", "_read")
 
     def __init__(
-        self, read: Callable[[int, str | None], Awaitable[Page[T]]], *, limit: int | None = None, cursor: str | None = None
+        self,
+        read: Callable[[int, str | None], Awaitable[Page[T]]],
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
     ) -> None:
         """Read pages of `limit` items by `read(limit, cursor)`.
 

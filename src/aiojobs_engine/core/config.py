@@ -1,12 +1,22 @@
 """Every setting with its default."""
 
 import re
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.limits import PAYLOAD_BYTES, RESULT_BYTES
+from aiojobs_engine.core.limits import PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
 from aiojobs_engine.core.retry import RetrySpec
+from aiojobs_engine.core.status import UserId
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, lt=2**40, title="seconds")]
+"""A duration; files and the environment may say "30s", "5m", "2h", "1d" too."""
+
+LeaseSeconds = Annotated[float, msgspec.Meta(ge=0.1, lt=2**40, title="seconds")]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
+Priority = Annotated[int, msgspec.Meta(ge=-PRIORITY, le=PRIORITY)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:\-]{1,128}\Z")]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,36 +35,46 @@ class WorkerSettings(_Section, frozen=True, kw_only=True):
         max_crashes: dead workers that a job may take with it before it is failed as `crashed_worker`.
     """
 
-    concurrency: int = 100
-    processes: int = 1
-    queues: list[str] | None = None
-    lease: float = 10.0
-    rescue_interval: float = 2.0
-    drain_timeout: float = 25.0
-    cancel_timeout: float = 2.0
+    concurrency: AtLeastOne = 100
+    processes: AtLeastOne = 1
+    queues: list[Name] | None = None
+    lease: LeaseSeconds = 10.0
+    rescue_interval: LeaseSeconds = 2.0
+    drain_timeout: Seconds = 25.0
+    cancel_timeout: Seconds = 2.0
     cron: bool = True
-    max_crashes: int = 5
+    max_crashes: AtLeastOne = 5
 
 
 class DefaultSettings(_Section, frozen=True, kw_only=True):
     """`[defaults]`: options of every job that nothing nearer sets. Seconds."""
 
-    queue: str = "default"
-    priority: int = 0
-    timeout: float = 300.0
-    result_ttl: float = 3600.0
+    queue: Name = "default"
+    priority: Priority = 0
+    timeout: Seconds = 300.0
+    result_ttl: Seconds = 3600.0
     retry: RetrySpec = RetrySpec()
 
 
 class OptionSettings(_Section, frozen=True, kw_only=True):
-    """`[kinds.NAME]` and `[jobs.NAME]`: options of some jobs; None leaves it to the next level."""
+    """`[kinds.NAME]` and `[jobs.NAME]`: options of some jobs; None leaves it to the next level.
 
-    queue: str | None = None
-    priority: int | None = None
-    timeout: float | None = None
-    result_ttl: float | None = None
+    Attributes:
+        timeout: seconds that one run may take; 0 means no bound.
+        delay, expires: seconds from the dispatch.
+    """
+
+    queue: Name | None = None
+    priority: Priority | None = None
+    timeout: Seconds | None = None
+    result_ttl: Seconds | None = None
     retry: RetrySpec | None = None
-    max_crashes: int | None = None
+    max_crashes: AtLeastOne | None = None
+    delay: Seconds | None = None
+    expires: Seconds | None = None
+    user_id: UserId | None = None
+    tags: tuple[Name, ...] | None = None
+    meta: dict[str, Any] | None = None
     listeners: "ListenerOverrides | None" = None
 
 
@@ -77,22 +97,22 @@ class ListenerOverrides(_Section, frozen=True, kw_only=True):
 class ChunkingSettings(_Section, frozen=True, kw_only=True):
     """`[chunking]`: rows per chunk, and up to how many rows one job does alone."""
 
-    size: int = 1000
-    threshold: int = 1000
+    size: AtLeastOne = 1000
+    threshold: Annotated[int, msgspec.Meta(ge=0)] = 1000
 
 
 class KeepSettings(_Section, frozen=True, kw_only=True):
-    """How long final jobs stay, whichever comes first: `age` (seconds, or like "30s", "1d") and how many."""
+    """How long final jobs stay, whichever comes first: `age` (seconds) and how many."""
 
-    age: float | str = "1d"
-    keep: int = 100_000
+    age: Seconds = 86_400.0
+    keep: Annotated[int, msgspec.Meta(ge=0)] = 100_000
 
 
 class RetentionSettings(_Section, frozen=True, kw_only=True):
     """`[retention]`: `completed` holds for partial, cancelled, discarded and expired jobs too."""
 
     completed: KeepSettings = KeepSettings()
-    failed: KeepSettings = KeepSettings(age="30d")
+    failed: KeepSettings = KeepSettings(age=30 * 86_400.0)
 
 
 class StorageSettings(_Section, frozen=True, kw_only=True):
@@ -104,14 +124,14 @@ class StorageSettings(_Section, frozen=True, kw_only=True):
 class LimitSettings(_Section, frozen=True, kw_only=True):
     """`[limits]`: bytes."""
 
-    payload_bytes: int = PAYLOAD_BYTES
-    result_bytes: int = RESULT_BYTES
+    payload_bytes: AtLeastOne = PAYLOAD_BYTES
+    result_bytes: AtLeastOne = RESULT_BYTES
 
 
 class SqliteSettings(_Section, frozen=True, kw_only=True):
     """`[sqlite]`: `full` keeps every acknowledged job through a power cut, `normal` may lose the newest."""
 
-    durability: str = "full"
+    durability: Literal["full", "normal"] = "full"
 
 
 class Settings(_Section, frozen=True, kw_only=True):

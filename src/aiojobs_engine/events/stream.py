@@ -51,12 +51,14 @@ class Tail:
         self.is_caught_up = len(events) < BATCH // 2
         return events
 
-    async def wait(self, timeout: float = _WAIT) -> None:
-        """Return when there may be more, or after `timeout` seconds."""
+    async def wait(self, timeout: float = _WAIT) -> bool:
+        """Return when there may be more, or after `timeout` seconds: False then."""
+        began_at = self._clock.monotonic()
         try:
             await self._stream.wait_events(self.cursor, timeout)
         except BackendUnavailable as error:
             await self._rest(error)
+        return self._clock.monotonic() - began_at < timeout
 
     async def _rest(self, error: BackendUnavailable) -> None:
         self.is_caught_up = False
@@ -65,9 +67,7 @@ class Tail:
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
 
-async def follow(
-    tail: Tail, matches: Callable[[StoredEvent], bool]
-) -> AsyncIterator[StoredEvent]:
+async def follow(tail: Tail, matches: Callable[[StoredEvent], bool]) -> AsyncIterator[StoredEvent]:
     """The events after the tail's cursor that match, as they come, without end."""
     while True:
         for event in await tail.batch():
@@ -82,7 +82,9 @@ def matcher(
 ) -> Callable[[StoredEvent], bool]:
     """Whether an event fits all that is not None; user ids are compared as text."""
     wanted: dict[str, Any] = {
-        name: value for name, value in (("type", type), ("job_id", job_id), ("kind", kind)) if value is not None
+        name: value
+        for name, value in (("type", type), ("job_id", job_id), ("kind", kind))
+        if value is not None
     }
     user = None if user_id is None else str(user_id)
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import BackendClosed, ConfigError, ForkedEngineError
+from aiojobs_engine.dispatching.templates import Templates
 from aiojobs_engine.events.bus import EventBus
-from aiojobs_engine.follower import Follower
 from aiojobs_engine.ports.backend import Enqueued, Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.runtime.batcher import Batcher
 from aiojobs_engine.runtime.registry import JobRegistry
+from aiojobs_engine.waiting import Follower
 
 
 class Session:
@@ -21,11 +22,25 @@ class Session:
     Attributes:
         writes: joins concurrent dispatches into one `enqueue`.
         follower: waits for results.
+        templates: what the envelopes of a job type have in common.
     """
 
-    __slots__ = ("bus", "clock", "follower", "loop", "pid", "registry", "settings", "store", "writes")
+    __slots__ = (
+        "bus",
+        "clock",
+        "follower",
+        "loop",
+        "pid",
+        "registry",
+        "settings",
+        "store",
+        "templates",
+        "writes",
+    )
 
-    def __init__(self, store: Store, *, clock: Clock, settings: Settings, registry: JobRegistry, bus: EventBus) -> None:
+    def __init__(
+        self, store: Store, *, clock: Clock, settings: Settings, registry: JobRegistry, bus: EventBus
+    ) -> None:
         """Belong to the running loop and this process; `store` is open."""
         self.store = store
         self.clock = clock
@@ -34,18 +49,20 @@ class Session:
         self.bus = bus
         self.writes: Batcher[Envelope, Enqueued] = Batcher(store.enqueue)
         self.follower = Follower(store, clock)
+        self.templates = Templates(store, clock=clock, settings=settings, registry=registry)
         self.loop = asyncio.get_running_loop()
         self.pid = os.getpid()
 
+    async def finish(self) -> None:
+        """Let listeners and dispatches under way finish; those who wait for results are told."""
+        await self.bus.close()
+        await self.follower.close()
+        await self.writes.close()
+
     async def close(self) -> None:
-        """Let listeners and dispatches under way finish, then close the store."""
-        try:
-            await self.bus.close()
-            await self.follower.close()
-            await self.writes.close()
-        finally:
-            self.store.tap(None)
-            await self.store.close()
+        """Let go of the store."""
+        self.store.tap(None)
+        await self.store.close()
 
 
 class Door:
@@ -75,8 +92,8 @@ class Door:
             )
         if session.loop is not asyncio.get_running_loop():
             raise ConfigError(
-                "the engine was opened in another event loop; open one in this loop, or call it in the loop it "
-                "belongs to (from a thread: asyncio.run_coroutine_threadsafe)"
+                "the engine was opened in another event loop; open one in this loop, or call it in the loop "
+                "it belongs to (from a thread: asyncio.run_coroutine_threadsafe)"
             )
         return session
 

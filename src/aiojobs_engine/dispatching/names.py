@@ -44,7 +44,7 @@ class NamedType:
         return NamedType(self.name, self._ids, {**self._options, **checked})
 
     def job(self, **arguments: Any) -> Job[Any]:
-        """A job with these arguments; their names are checked when it is dispatched, their types by the worker.
+        """A job with these arguments; a dispatch checks their names, the worker their types.
 
         Raises:
             PayloadError: an argument can't be JSON, or would arrive changed.
@@ -54,8 +54,8 @@ class NamedType:
         for name, value in arguments.items():
             if arrived[name] != value:
                 raise PayloadError(
-                    f"{self.name}: argument {name!r} would arrive as {arrived[name]!r:.80} instead of {value!r:.80}; "
-                    "where the handler's code is absent, pass plain JSON data",
+                    f"{self.name}: argument {name!r} would arrive as {arrived[name]!r:.80} instead of "
+                    f"{value!r:.80}; where the handler's code is absent, pass plain JSON data",
                     argument=name,
                 )
         return self.job_from_json(encoded)
@@ -103,8 +103,10 @@ def argument_names(schema: Mapping[str, Any]) -> tuple[Collection[str] | None, C
     return tuple(cast("Mapping[str, Any]", properties)), tuple(described.get("required", ()))
 
 
-def parted_queue(arguments: dict[str, Any], names: Collection[str] | None) -> tuple[dict[str, Any], str | None]:
-    """The arguments of a dispatch by name without `queue=`, which is an option unless the type has such an argument.
+def parted_queue(
+    arguments: dict[str, Any], names: Collection[str] | None
+) -> tuple[dict[str, Any], str | None]:
+    """The arguments of a dispatch by name, and `queue=` apart, unless the type has an argument named so.
 
     Raises:
         ConfigError: the queue is no name.
@@ -114,4 +116,6 @@ def parted_queue(arguments: dict[str, Any], names: Collection[str] | None) -> tu
     queue = arguments["queue"]
     if not isinstance(queue, str):
         raise ConfigError(f"queue must be a string, got {queue!r:.80}")
-    return {name: value for name, value in arguments.items() if name != "queue"}, checked_name(queue, "a queue")
+    return {name: value for name, value in arguments.items() if name != "queue"}, checked_name(
+        queue, "a queue"
+    )

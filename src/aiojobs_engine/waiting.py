@@ -1,15 +1,16 @@
-"""Tells those who wait for results when their jobs have ended: one reader of the stream for all of them."""
+"""Waiting for results: one reader of the stream for all who wait, and a bound on how long each does."""
 
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from types import TracebackType
 
 from aiojobs_engine.core.errors import BackendClosed, BackendUnavailable, JobNotFound
 from aiojobs_engine.core.events import TERMINAL_EVENTS
 from aiojobs_engine.core.state import FINAL
 from aiojobs_engine.events.stream import Tail
 from aiojobs_engine.ports.backend import Store
-from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.clock import Clock, Timer
 from aiojobs_engine.ports.inspector import Result
 from aiojobs_engine.runtime.batcher import Batcher
 from aiojobs_engine.runtime.task_group import join, start
@@ -23,9 +24,9 @@ _LOOK_AGAIN = 30.0
 class Follower:
     """Waits for the ends of jobs without asking again and again.
 
-    A waiter is registered before the stored state is read, and the reader's place in the stream is taken before
-    that, so no end can fall in between. The reader runs while somebody waits. Every 30 s it lets all waiters look
-    for themselves, since jobs that are deleted leave no event.
+    A waiter is registered before the stored state is read, and the reader's place in the stream is taken
+    before that, so no end can fall in between. The reader runs while somebody waits. Every 30 s it lets all
+    waiters look for themselves, since jobs that are deleted leave no event.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -88,7 +89,9 @@ class Follower:
             try:
                 return await self.look(job_id)
             except BackendUnavailable as error:
-                logger.warning("the result of job %s can't be read, again in %.1f s: %s", job_id, _PAUSE, error)
+                logger.warning(
+                    "the result of job %s can't be read, again in %.1f s: %s", job_id, _PAUSE, error
+                )
                 await self._clock.sleep(_PAUSE)
 
     def _forget(self, job_id: str, future: asyncio.Future[None]) -> None:
@@ -143,3 +146,38 @@ class Follower:
 
     def _futures(self, ids: Iterable[str]) -> list[asyncio.Future[None]]:
         return [future for job_id in ids for future in self._waiters.get(job_id, ()) if not future.done()]
+
+
+class Deadline:
+    """`async with Deadline(...):` raises `TimeoutError` when its body takes longer; None is no bound."""
+
+    __slots__ = ("_before", "_clock", "_is_over", "_seconds", "_task", "_timer", "_what")
+
+    def __init__(self, clock: Clock, seconds: float | None, what: str) -> None:
+        """Bound the body; `what` says in the error what did not happen in time."""
+        self._clock = clock
+        self._seconds = seconds
+        self._what = what
+        self._is_over = False
+        self._timer: Timer | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._before = self._task.cancelling() if self._task else 0
+        if self._seconds is not None:
+            self._timer = self._clock.call_later(max(0.0, self._seconds), self._end)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._is_over and self._task is not None:
+            is_ours = self._task.uncancel() <= self._before
+            if is_ours and isinstance(error, asyncio.CancelledError):
+                raise TimeoutError(f"{self._what} within {self._seconds:g} s") from error
+
+    def _end(self) -> None:
+        self._is_over = True
+        if self._task is not None:
+            self._task.cancel()

@@ -15,7 +15,7 @@ from aiojobs_engine.core.job import CALL_OPTIONS, Job, checked_options
 from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.options import resolve
 from aiojobs_engine.core.retry import Retry, RetrySpec
-from aiojobs_engine.names import checked_payload
+from aiojobs_engine.dispatching.names import checked_payload
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.control import TypeRecord
 from aiojobs_engine.ports.inspector import Inspector
@@ -46,7 +46,9 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 class Templates:
     """The templates of an engine, by type; those of types that are not registered here last 5 seconds."""
 
-    def __init__(self, inspector: Inspector, *, clock: Clock, settings: Settings, registry: JobRegistry) -> None:
+    def __init__(
+        self, inspector: Inspector, *, clock: Clock, settings: Settings, registry: JobRegistry
+    ) -> None:
         """Resolve options by `settings`; ask `inspector` what workers published."""
         self._inspector = inspector
         self._clock = clock
@@ -97,12 +99,28 @@ class Templates:
         return self._made(overlaid(base, job, self._limit), job)
 
     async def published(self, name: str) -> TypeRecord | None:
-        """What the workers of a type published, read from the store at most every 5 seconds unless it is new."""
+        """What the workers of a type published; a known one is read again after 5 seconds."""
         now = self._clock.monotonic()
         if name not in self._published or now >= self._published_until:
             self._published = {record.name: record for record in await self._inspector.types()}
             self._published_until = now + _KEPT
         return self._published.get(name)
+
+    def record(self, name: str) -> TypeRecord:
+        """A type that is registered here, as its workers publish it.
+
+        Raises:
+            UnknownJobType: it is not registered here.
+        """
+        job_type = self._registry.get(name)
+        resolved = resolve(name, job_type.kind, job_type.decorated, self._settings)
+        return TypeRecord(
+            name=name,
+            kind=job_type.kind,
+            queue=resolved.queue,
+            options={"priority": resolved.priority},
+            schema=job_type.arguments.schema(),
+        )
 
     def _first(self, name: str) -> Template | None:
         job_type = self._registry.types.get(name)
@@ -130,11 +148,13 @@ class Templates:
         payload = job.payload
         if len(payload) > self._limit:
             raise PayloadTooLarge(
-                f"the arguments of {job.type} take {len(payload):,} bytes, limits.payload_bytes is {self._limit:,}; "
-                "store the data and pass a reference"
+                f"the arguments of {job.type} take {len(payload):,} bytes, limits.payload_bytes is "
+                f"{self._limit:,}; store the data and pass a reference"
             )
         if payload[:1] != b"{" or payload[-1:] != b"}":
-            raise PayloadError(f"the payload of a job is a JSON object; make jobs of {job.type} with its .job(...)")
+            raise PayloadError(
+                f"the payload of a job is a JSON object; make jobs of {job.type} with its .job(...)"
+            )
         now = self._clock.now()
         prototype = template.prototype
         if not template.is_timed:
@@ -166,7 +186,9 @@ def overlaid(base: Template, job: Job[Any], limit: int) -> Template:
     return _with_options(base, checked, limit, job.options)
 
 
-def _with_options(base: Template, checked: Mapping[str, Any], limit: int, options: Mapping[str, Any]) -> Template:
+def _with_options(
+    base: Template, checked: Mapping[str, Any], limit: int, options: Mapping[str, Any]
+) -> Template:
     fields = {name: checked[name] for name in _PLAIN if name in checked}
     if "meta" in fields or "user_id" in fields:
         _check_carried(base.prototype.type, fields.get("meta", {}), fields.get("user_id"), limit)
@@ -210,6 +232,10 @@ def _travelling(retry: Retry, owner: str) -> RetrySpec:
 def _check_carried(owner: str, meta: Mapping[str, Any], user_id: object, limit: int) -> None:
     encoded = encode_json([meta, user_id], f"{owner}: meta or user_id")
     if len(encoded) > limit:
-        raise PayloadTooLarge(f"meta of {owner} takes {len(encoded):,} bytes, limits.payload_bytes is {limit:,}")
+        raise PayloadTooLarge(
+            f"meta of {owner} takes {len(encoded):,} bytes, limits.payload_bytes is {limit:,}"
+        )
     if msgspec.json.decode(encoded) != [meta, user_id]:
-        raise PayloadError(f"{owner}: meta must be plain JSON data, it would arrive changed: {dict(meta)!r:.200}")
+        raise PayloadError(
+            f"{owner}: meta must be plain JSON data, it would arrive changed: {dict(meta)!r:.200}"
+        )

@@ -1,20 +1,20 @@
 """From jobs to the store: a dispatch at a time, whose writes are joined, or many in slices."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import anyio.lowlevel
 
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import ConfigError, EngineError, IdConflict, PayloadError
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.dispatching.names import NamedType, argument_names, parted_queue
 from aiojobs_engine.handle import JobHandle
-from aiojobs_engine.names import NamedType, argument_names, parted_queue
+from aiojobs_engine.lifetime.session import OpenSession, Session
 from aiojobs_engine.ports.backend import Enqueued
 from aiojobs_engine.runtime.registry import JobType
-from aiojobs_engine.session import OpenSession, Session
 
 SLICE = 1000
 
@@ -42,8 +42,9 @@ class Dispatcher:
         """
         session = self._open()
         if isinstance(what, JobType):
-            session.templates.adopt(what)
-            job: Job[Any] = what.job(*args, **kwargs)
+            job_type = cast("JobType[..., Any]", what)
+            session.templates.adopt(job_type)
+            job: Job[Any] = job_type.job(*args, **kwargs)
         elif isinstance(what, str):
             job = await self._named(session, what, args, kwargs)
         else:
@@ -58,25 +59,23 @@ class Dispatcher:
         """Store jobs in slices of 1,000; while one is written, the next is made.
 
         Raises:
-            PayloadError, IdConflict: its `index`, or a note, says which job; all slices before that one are stored.
+            PayloadError, IdConflict: its `index`, or a note, says which job; all slices before are stored.
         """
         session = self._open()
+        source = _Source(jobs)
         handles: list[JobHandle[Any]] = []
         under_way: asyncio.Task[list[JobHandle[Any]]] | None = None
-        source = _numbered(jobs)
         try:
-            while True:
-                envelopes = await self._slice(session, source)
+            while envelopes := await self._slice(session, source):
                 if under_way is not None:
                     handles += await under_way
-                    under_way = None
-                if not envelopes:
-                    return handles
                 written = self._write(session, envelopes, len(handles))
                 under_way = session.loop.create_task(written, name="aiojobs:dispatch_many")
-        finally:
+            return handles if under_way is None else handles + await under_way
+        except BaseException:
             if under_way is not None:
-                await asyncio.wait([under_way])
+                await asyncio.gather(under_way, return_exceptions=True)
+            raise
 
     async def _named(
         self, session: Session, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -92,23 +91,29 @@ class Dispatcher:
         named = NamedType(name, session.registry.ids)
         return (named if queue is None else named.options(queue=queue)).job(**arguments)
 
-    async def _slice(self, session: Session, source: AsyncIterator[tuple[int, object]]) -> list[Envelope]:
+    async def _slice(self, session: Session, source: "_Source") -> list[Envelope]:
         envelopes: list[Envelope] = []
-        async for index, job in source:
-            try:
-                made = session.templates.envelope(_only_job(job, (), {}))
-                envelopes.append(made or await session.templates.looked_up(_only_job(job, (), {})))
-            except EngineError as error:
-                raise _at(error, index) from error
-            if len(envelopes) == SLICE:
+        while len(envelopes) < SLICE:
+            taken = await source.take(_STRIDE)
+            if not taken:
                 break
+            for index, what in enumerate(taken, source.taken - len(taken)):
+                try:
+                    job = _only_job(what, (), {})
+                    made = session.templates.envelope(job) or await session.templates.looked_up(job)
+                except EngineError as error:
+                    raise _at(error, index) from error
+                envelopes.append(made)
+            await anyio.lowlevel.checkpoint()
         return envelopes
 
     async def _write(self, session: Session, envelopes: list[Envelope], first: int) -> list[JobHandle[Any]]:
         try:
             answers: Sequence[Enqueued] = await session.store.enqueue(envelopes)
         except EngineError as error:
-            error.add_note(f"the jobs before index {first} are stored, those from it on are not or may not be")
+            error.add_note(
+                f"the jobs before index {first} are stored, those from it on are not or may not be"
+            )
             raise
         for index, answer in enumerate(answers, first):
             if answer.conflict:
@@ -122,7 +127,8 @@ def _only_job(what: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jo
         raise ConfigError(f"{what!r:.80} is no job, job type or name of one{hint}")
     if args or kwargs:
         raise ConfigError(f"the job {what.id!r} has its arguments already; give them to handler.job(...)")
-    return what
+    job: Job[Any] = what
+    return job
 
 
 def _at(error: EngineError, index: int) -> EngineError:
@@ -132,6 +138,37 @@ def _at(error: EngineError, index: int) -> EngineError:
     return error
 
 
-async def _numbered(jobs: Jobs) -> AsyncIterator[tuple[int, object]]:
-    index = 0
-    ...
+def _iterated(jobs: object) -> Iterator[object]:
+    if not isinstance(jobs, Iterable) or isinstance(jobs, str | bytes | Mapping):
+        raise ConfigError(f"dispatch_many takes an iterable of jobs, got {jobs!r:.80}")
+    return iter(cast("Iterable[object]", jobs))
+
+
+class _Source:
+    """Jobs in portions.
+
+    Attributes:
+        taken: how many came so far.
+    """
+
+    def __init__(self, jobs: Jobs) -> None:
+        self.taken = 0
+        self._later: AsyncIterator[object] | None = None
+        self._now: Iterator[object] = iter(())
+        if isinstance(jobs, AsyncIterable):
+            self._later = aiter(jobs)
+        else:
+            self._now = _iterated(jobs)
+
+    async def take(self, most: int) -> list[object]:
+        portion: list[object] = []
+        try:
+            if self._later is not None:
+                while len(portion) < most and (job := await anext(self._later, _END)) is not _END:
+                    portion.append(job)
+            else:
+                portion.extend(islice(self._now, most))
+        except EngineError as error:
+            raise _at(error, self.taken + len(portion)) from error
+        self.taken += len(portion)
+        return portion

@@ -1,0 +1,90 @@
+"""What can be done to one job by hand; each says why when the job's status doesn't allow it."""
+
+from aiojobs_engine.core.errors import IllegalTransition, JobNotFound, TooLate
+from aiojobs_engine.core.state import FINAL, Status, Trigger
+from aiojobs_engine.core.status import JobStatus
+from aiojobs_engine.ports.backend import Store
+
+
+async def status_of(store: Store, job_id: str) -> JobStatus:
+    """The job as it stands.
+
+    Raises:
+        JobNotFound: it is not stored.
+    """
+    (status,) = await store.get([job_id])
+    if status is None:
+        raise JobNotFound(job_id)
+    return status
+
+
+async def cancel(store: Store, job_id: str) -> None:
+    """End a queued job at once, tell a running one; repeating it is fine.
+
+    Raises:
+        JobNotFound: it is not stored.
+        TooLate: it had ended.
+        IllegalTransition: it is a chunk, which is cancelled with its bulk job.
+    """
+    (met,) = await store.cancel([job_id])
+    if met.before is None:
+        raise JobNotFound(job_id)
+    if not met.done:
+        raise _refused(job_id, met.before, Trigger.CANCEL)
+
+
+async def pause(store: Store, job_id: str) -> None:
+    """Park a queued job; a running one stops at its next checkpoint.
+
+    Raises:
+        JobNotFound, TooLate, IllegalTransition: as in `cancel`.
+    """
+    (done,) = await store.pause([job_id])
+    if not done:
+        raise await _why(store, job_id, Trigger.PAUSE)
+
+
+async def resume(store: Store, job_id: str) -> None:
+    """Make a paused job pending again.
+
+    Raises:
+        JobNotFound, TooLate, IllegalTransition: as in `cancel`.
+    """
+    (done,) = await store.resume([job_id])
+    if not done:
+        raise await _why(store, job_id, Trigger.RESUME)
+
+
+async def retry(store: Store, job_id: str) -> None:
+    """Start a job that ended without success anew: same id, attempts from 0, `epoch` one more.
+
+    Raises:
+        JobNotFound: it is not stored.
+        IllegalTransition: it has not ended, or it ended well, or it is a chunk.
+    """
+    (done,) = await store.retry([job_id])
+    if not done:
+        status = await status_of(store, job_id)
+        raise IllegalTransition(job_id, status.status, Trigger.RETRY)
+
+
+async def delete(store: Store, job_id: str) -> None:
+    """Remove a job that nobody runs, with its failed rows and chunks.
+
+    Raises:
+        JobNotFound: it is not stored.
+        IllegalTransition: it runs, or it is a chunk, which goes with its bulk job.
+    """
+    (done,) = await store.delete([job_id])
+    if not done:
+        status = await status_of(store, job_id)
+        raise IllegalTransition(job_id, status.status, "delete")
+
+
+async def _why(store: Store, job_id: str, trigger: Trigger) -> IllegalTransition:
+    return _refused(job_id, (await status_of(store, job_id)).status, trigger)
+
+
+def _refused(job_id: str, status: Status, trigger: Trigger) -> IllegalTransition:
+    kind = TooLate if status in FINAL else IllegalTransition
+    return kind(job_id, status, trigger)

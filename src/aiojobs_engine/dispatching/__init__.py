@@ -1,0 +1,1 @@
+"""From jobs to the store: names, options, envelopes, writes."""

@@ -1,0 +1,356 @@
+"""The engine: the only place where a backend meets a runtime."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
+
+import msgspec
+
+from aiojobs_engine.backends import checked_scheme, redacted
+from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.errors import ConfigError
+from aiojobs_engine.core.events import JobEvent, StoredEvent
+from aiojobs_engine.core.job import Job, TypeOptions
+from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.core.status import UserId
+from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.failures import FailuresDesk
+from aiojobs_engine.desks.health import Health, health
+from aiojobs_engine.desks.jobs import JobsDesk
+from aiojobs_engine.desks.queues import QueuesDesk
+from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
+from aiojobs_engine.dispatching.dispatcher import Dispatcher, Jobs
+from aiojobs_engine.dispatching.names import NamedType
+from aiojobs_engine.events.bus import Subscription, checked_classes
+from aiojobs_engine.events.stream import Tail, follow, matcher
+from aiojobs_engine.handle import JobHandle
+from aiojobs_engine.lifetime.hosting import Resources, checked_middleware, checked_resources, entering, hosted
+from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
+from aiojobs_engine.ports.backend import Store
+from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.runtime.context import Middleware
+from aiojobs_engine.runtime.registry import JobDecorator, JobRegistry, JobType
+from aiojobs_engine.runtime.system_clock import SystemClock
+from aiojobs_engine.runtime.worker import Worker
+from aiojobs_engine.settings import load_settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+ListenerT = TypeVar("ListenerT", bound=Callable[..., object])
+MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
+ResourcesT = TypeVar("ResourcesT", bound=Callable[[], object])
+Config = Settings | Mapping[str, Any] | str | os.PathLike[str]
+AppContext = Callable[[Any], AbstractAsyncContextManager[None]]
+
+
+class Engine:
+    """Dispatches jobs, runs workers, and shows and steers what they do.
+
+    `async with engine:` opens it; it can be opened again, and entered several times at once. One engine
+    belongs to one process and event loop at a time.
+
+    Attributes:
+        registry: the job types.
+        settings: the configuration in force.
+        jobs, queues, dead, workers, types, failures: the desks for people and programs that intervene.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        backend: Store | None = None,
+        config: Config | None = None,
+        registry: JobRegistry | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Configure an engine; nothing is connected before it is opened.
+
+        Args:
+            url: where the jobs lie; without one `AIOJOBS_URL`, then the configuration says.
+            backend: a store of your own, instead of a URL.
+            config: a TOML file, sections by name that win over files and environment, or all settings.
+            registry: job types; without one the engine has its own, empty.
+            clock: the machine's time by default.
+
+        Raises:
+            ConfigError: a setting or the URL is wrong; see `load_settings`.
+        """
+        if url is not None and backend is not None:
+            raise ConfigError("an engine has a url or a backend, not both")
+        store = None if backend is None else checked_store(backend)
+        settings = _loaded(config)
+        if url is not None:
+            settings = msgspec.structs.replace(settings, url=url)
+        if store is None:
+            checked_scheme(settings.url)
+        self.settings = settings
+        self.registry = registry if registry is not None else JobRegistry(clock)
+        self._has_own_backend = store is not None
+        self._life = Lifecycle(store, clock=clock or SystemClock(), settings=settings, registry=self.registry)
+        self._resources: Resources | None = None
+        self._middleware: list[Middleware] = []
+        door = self._life.door
+        self._dispatcher = Dispatcher(door)
+        self.jobs = JobsDesk(door)
+        self.queues = QueuesDesk(door)
+        self.dead = DeadDesk(door)
+        self.workers = WorkersDesk(door)
+        self.types = TypesDesk(door)
+        self.failures = FailuresDesk(door)
+
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str] | None = None) -> Engine:
+        """The engine that a file configures, `aiojobs.toml` or `pyproject.toml` here when no path is given.
+
+        Raises:
+            ConfigError: the file is missing or wrong.
+        """
+        return cls(config=path)
+
+    @property
+    def clock(self) -> Clock:
+        """The engine's time."""
+        return self._life.clock
+
+    @property
+    def storage(self) -> Storage:
+        """Where the rows of bulk jobs lie."""
+        return self._life.storage
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are possible."""
+        return self._life.door.session is not None
+
+    def job(self, **options: Unpack[TypeOptions]) -> JobDecorator:
+        """Register the decorated function as a job type, by default under the name `module.function`."""
+        return self.registry.job(**options)
+
+    def include(self, registry: JobRegistry) -> None:
+        """Adopt the job types of a registry.
+
+        Raises:
+            ConfigError: a name is taken by another type.
+        """
+        self.registry.include(registry)
+
+    def resources(self, fn: ResourcesT) -> ResourcesT:
+        """Let each worker process enter `fn()` once, an async context manager; handlers find `ctx.resources`.
+
+        Raises:
+            ConfigError: `fn` is none, or there is one already.
+        """
+        if self._resources is not None:
+            raise ConfigError("an engine has one @engine.resources; enter several things inside it")
+        self._resources = checked_resources(fn)
+        return fn
+
+    def middleware(self, fn: MiddlewareT) -> MiddlewareT:
+        """Wrap every run by `async def fn(ctx, call_next)`; the first one registered is the outermost.
+
+        Raises:
+            ConfigError: `fn` is no async function.
+        """
+        self._middleware.append(checked_middleware(fn))
+        return fn
+
+    def on(
+        self,
+        *events: type[JobEvent],
+        type: str | None = None,
+        kind: str | None = None,
+        queue: str | None = None,
+    ) -> Callable[[ListenerT], ListenerT]:
+        """Call the decorated function with events of these classes, all without one, that fit what is given.
+
+        It runs where the event was written, at most once per event. An async function runs on the loop, a
+        plain one in a thread; up to 1,000 events wait for it, then the oldest give way.
+
+        Raises:
+            ConfigError: a class is no event.
+        """
+        classes = checked_classes(events)
+
+        def register(fn: ListenerT) -> ListenerT:
+            self._life.listen(Subscription(call=fn, classes=classes, type=type, kind=kind, queue=queue))
+            return fn
+
+        return register
+
+    @overload
+    async def dispatch(self, what: JobType[P, R], /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]: ...
+    @overload
+    async def dispatch(self, what: Job[R], /) -> JobHandle[R]: ...
+    @overload
+    async def dispatch(self, what: str, /, *args: Any, **kwargs: Any) -> JobHandle[Any]: ...
+    async def dispatch(self, what: object, /, *args: Any, **kwargs: Any) -> JobHandle[Any]:
+        """Store a job; it is safe when this returns. Repeating it with the same `Job` or `id` is safe too.
+
+        `what` is a job type with the job's arguments, a `Job`, or the name of a job type, whose arguments
+        come by name; for one that nobody knows yet, `queue=` says where to. Calls at the same time share one
+        write.
+
+        Raises:
+            PayloadError: the arguments don't fit the handler, or can't be stored; it names the argument.
+            UnknownJobType: nobody has registered or published this name, and no queue is given.
+            IdConflict: a job of this id is stored, with another type, queue or payload.
+            ConfigError: an option is wrong, or `what` is nothing that can be dispatched.
+            BackendUnavailable: the store can't be reached; the job may be stored.
+            BackendFull: the store has no room; the job is not stored.
+            BackendClosed: the engine is not open.
+        """
+        return await self._dispatcher.dispatch(what, args, kwargs)
+
+    async def dispatch_many(self, jobs: Jobs) -> list[JobHandle[Any]]:
+        """Store jobs in slices of 1,000, each whole, in order; handles in the same order.
+
+        `jobs` may be lazy, and asynchronous. A slice is written when all its jobs are right, so an error says
+        at which index, and all slices before that one are stored.
+
+        Raises:
+            PayloadError: with `index`, the position of the job at fault.
+            IdConflict: a note names the position; the other jobs of its slice are stored.
+            BackendUnavailable, BackendFull, BackendClosed, UnknownJobType, ConfigError: as in `dispatch`.
+        """
+        return await self._dispatcher.dispatch_many(jobs)
+
+    def named(self, name: str) -> NamedType:
+        """A job type whose code is elsewhere, to dispatch it with options."""
+        return NamedType(name, self.registry.ids)
+
+    def handle(self, job_id: str) -> JobHandle[Any]:
+        """The handle of a job that was dispatched before; its use shows whether the job exists."""
+        return JobHandle(checked_name(job_id, "a job id"), self._life.door, created=False)
+
+    async def events(
+        self,
+        *,
+        after: str | None = None,
+        user_id: UserId | None = None,
+        type: str | None = None,
+        job_id: str | None = None,
+        kind: str | None = None,
+    ) -> AsyncIterator[StoredEvent]:
+        """What every process emits, as it comes, without end; `after=event.cursor` goes on where one stopped.
+
+        Without `after` it begins at the first step of the iteration.
+
+        Raises:
+            ConfigError: `after` is no cursor of this store.
+            BackendClosed: the engine is not open any more.
+        """
+        session = self._life.door()
+        tail = Tail(session.store, session.clock, await session.store.tail() if after is None else after)
+        async for event in follow(tail, matcher(user_id=user_id, type=type, job_id=job_id, kind=kind)):
+            yield event
+
+    async def health(self) -> Health:
+        """Whether jobs get done, and what is in the way; a store that can't be reached is an answer too."""
+        return await health(self._life.door())
+
+    def worker(
+        self,
+        *,
+        queues: Sequence[str] | None = None,
+        concurrency: int | None = None,
+        burst: bool = False,
+        await_retries: bool = True,
+        on_entered: Callable[[], None] | None = None,
+    ) -> Worker:
+        """A worker on the open engine, not running yet: `await worker.run()` runs it until `worker.stop()`.
+
+        Args:
+            on_entered: called when the resources are entered.
+
+        Raises:
+            ConfigError: nothing is registered, or a number is out of range.
+        """
+        session = self._life.door()
+        resources = self._resources if on_entered is None else entering(self._resources, on_entered)
+        return Worker(
+            session.store,
+            self.registry,
+            self.settings,
+            self.clock,
+            engine=self,
+            storage=self.storage,
+            resources=resources,
+            middleware=self._middleware,
+            queues=queues,
+            concurrency=concurrency,
+            burst=burst,
+            await_retries=await_retries,
+        )
+
+    @asynccontextmanager
+    async def running(self, *, worker: bool = True) -> AsyncGenerator[Engine]:
+        """Open the engine and, with `worker`, run one in this loop; leaving drains it. No signal handlers."""
+        async with self:
+            if not worker:
+                yield self
+                return
+            async with hosted(lambda entered: self.worker(on_entered=entered)):
+                yield self
+
+    @overload
+    def lifespan(self, app: object, /) -> AbstractAsyncContextManager[None]: ...
+    @overload
+    def lifespan(self, *, worker: bool = True) -> AppContext: ...
+    def lifespan(
+        self, app: object = None, *, worker: bool = True
+    ) -> AbstractAsyncContextManager[None] | AppContext:
+        """A lifespan of Starlette and FastAPI: `lifespan=engine.lifespan`, or with `(worker=False)`."""
+
+        @asynccontextmanager
+        async def context(app: object) -> AsyncGenerator[None]:
+            del app
+            async with self.running(worker=worker):
+                yield
+
+        return context if app is None else context(app)
+
+    @overload
+    def cleanup_ctx(self, app: object, /) -> AsyncIterator[None]: ...
+    @overload
+    def cleanup_ctx(self, *, worker: bool = True) -> Callable[[Any], AsyncIterator[None]]: ...
+    def cleanup_ctx(
+        self, app: object = None, *, worker: bool = True
+    ) -> AsyncIterator[None] | Callable[[Any], AsyncIterator[None]]:
+        """The same for aiohttp: `app.cleanup_ctx.append(engine.cleanup_ctx)`, or with `(worker=False)`."""
+
+        async def context(app: object) -> AsyncIterator[None]:
+            del app
+            async with self.running(worker=worker):
+                yield
+
+        return context if app is None else context(app)
+
+    def substituted(self, *, store: Store, clock: Clock, storage: Storage) -> AbstractContextManager[None]:
+        """Work on other parts for a while, as a closed engine: what `TestEngine` stands on."""
+        return self._life.substituted(store=store, clock=clock, storage=storage)
+
+    async def __aenter__(self) -> Self:
+        await self._life.enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._life.leave()
+
+    def __repr__(self) -> str:
+        """Show the URL, without its password."""
+        where = "its own backend" if self._has_own_backend else redacted(self.settings.url)
+        return f"<Engine {where}>"
+
+
+def _loaded(config: Config | None) -> Settings:
+    if config is None or isinstance(config, str | os.PathLike):
+        return load_settings(config)
+    return load_settings(overrides=config)

@@ -1,0 +1,173 @@
+"""From the store to the listeners of this process, each behind a bounded queue of its own."""
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from anyio import CapacityLimiter, to_thread
+
+from aiojobs_engine.core.errors import ConfigError
+from aiojobs_engine.core.events import JobEvent, JobStatusUpdated, status_updated
+from aiojobs_engine.ports.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+QUEUE = 1000
+"""How many events wait for one listener; the oldest give way."""
+
+_CLOSING = 5.0
+
+Start = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """What a listener wants: events of these classes that fit all that is not None.
+
+    Attributes:
+        call: a plain function is called in a thread, an async one on the loop.
+        wants: one more condition; it is asked at every event and must be quick.
+    """
+
+    call: Callable[[Any], object]
+    classes: tuple[type[JobEvent], ...]
+    type: str | None = None
+    kind: str | None = None
+    queue: str | None = None
+    wants: Callable[[JobEvent], bool] | None = None
+
+    def matches(self, event: JobEvent) -> bool:
+        """Whether `event`, which is of one of the classes, is wanted."""
+        return (
+            (self.type is None or event.type == self.type)
+            and (self.kind is None or event.kind == self.kind)
+            and (self.queue is None or event.queue == self.queue)
+            and (self.wants is None or self.wants(event))
+        )
+
+    @property
+    def name(self) -> str:
+        """The listener's name for people."""
+        return getattr(self.call, "__qualname__", None) or repr(self.call)
+
+
+class EventBus:
+    """Hands events to listeners. One that raises, hangs or is slow delays nobody but itself."""
+
+    def __init__(self, clock: Clock, start: Start) -> None:
+        """Run listeners in tasks made by `start`."""
+        self._clock = clock
+        self._start = start
+        self._mailboxes: list[_Mailbox] = []
+        self._by_class: dict[type[JobEvent], list[_Mailbox]] = {}
+        self._derived: list[_Mailbox] = []
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether there is any listener."""
+        return bool(self._mailboxes)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Events that gave way, by the name of the listener that was too slow for them."""
+        return {mailbox.name: mailbox.dropped for mailbox in self._mailboxes if mailbox.dropped}
+
+    def add(self, subscription: Subscription) -> None:
+        """Deliver to one more listener, from the next event on."""
+        self._mailboxes.append(_Mailbox(subscription, self._start))
+        self._by_class.clear()
+        self._derived = [mailbox for mailbox in self._mailboxes if JobStatusUpdated in mailbox.classes]
+
+    def publish(self, events: Sequence[JobEvent]) -> None:
+        """Queue events for those who want them; never waits, never raises."""
+        for event in events:
+            mailboxes = self._by_class.get(type(event))
+            if mailboxes is None:
+                mailboxes = self._by_class[type(event)] = self._wanting(type(event))
+            for mailbox in mailboxes:
+                mailbox.put(event)
+            if self._derived:
+                derived = status_updated(event)
+                for mailbox in self._derived:
+                    mailbox.put(derived)
+
+    async def close(self) -> None:
+        """Give listeners 5 seconds for what is queued, then cancel them."""
+        tasks = [mailbox.task for mailbox in self._mailboxes if mailbox.task is not None]
+        if not tasks:
+            return
+        timer = self._clock.call_later(_CLOSING, lambda: [task.cancel() for task in tasks])
+        try:
+            await asyncio.wait(tasks)
+        finally:
+            timer.cancel()
+
+    def _wanting(self, kind: type[JobEvent]) -> list["_Mailbox"]:
+        return [mailbox for mailbox in self._mailboxes if issubclass(kind, mailbox.classes)]
+
+
+class _Mailbox:
+    """The queue of one listener; its task lives while there is something in it."""
+
+    def __init__(self, subscription: Subscription, start: Start) -> None:
+        self._subscription = subscription
+        self._start = start
+        self._events: deque[JobEvent] = deque(maxlen=QUEUE)
+        self._threads: CapacityLimiter | None = None
+        self.classes = subscription.classes
+        self.name = subscription.name
+        self.task: asyncio.Task[None] | None = None
+        self.dropped = 0
+
+    def put(self, event: JobEvent) -> None:
+        if not self._subscription.matches(event):
+            return
+        if len(self._events) == QUEUE:
+            self.dropped += 1
+            if self.dropped == 1 or self.dropped % (10 * QUEUE) == 0:
+                logger.warning(
+                    "listener %s is too slow; %d events were dropped for it", self.name, self.dropped
+                )
+        self._events.append(event)
+        if self.task is None:
+            self.task = self._start(self._deliver(), f"aiojobs:listener:{self.name}")
+
+    async def _deliver(self) -> None:
+        try:
+            while self._events:
+                event = self._events.popleft()
+                try:
+                    await self._call(event)
+                except Exception:
+                    logger.exception(
+                        "listener %s failed on %s of job %s", self.name, type(event).__name__, event.job_id
+                    )
+        finally:
+            self.task = None
+
+    async def _call(self, event: JobEvent) -> None:
+        call = self._subscription.call
+        if inspect.iscoroutinefunction(call):
+            await call(event)
+            return
+        if self._threads is None:
+            self._threads = CapacityLimiter(1)
+        answer = await to_thread.run_sync(call, event, abandon_on_cancel=True, limiter=self._threads)
+        if inspect.isawaitable(answer):
+            await answer
+
+
+def checked_classes(events: Sequence[type[JobEvent]]) -> tuple[type[JobEvent], ...]:
+    """The classes of events that a listener wants; none means all stored ones.
+
+    Raises:
+        ConfigError: one is no class of events.
+    """
+    for kind in events:
+        if not (isinstance(kind, type) and issubclass(kind, JobEvent)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"@engine.on takes classes of events, such as JobCompleted, got {kind!r:.80}")
+    return tuple(events) or (JobEvent,)

@@ -1,0 +1,1 @@
+"""The listeners that come with the engine."""

@@ -1,0 +1,88 @@
+"""One line per job that ended or is tried again, through the standard library's logging."""
+
+import logging
+
+from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.events import (
+    JobCancelled,
+    JobCompleted,
+    JobDiscarded,
+    JobEvent,
+    JobExpired,
+    JobFailed,
+    JobRetrying,
+    LeaseLost,
+)
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.events.bus import Subscription
+from aiojobs_engine.events.switches import Switches
+
+logger = logging.getLogger("aiojobs_engine.jobs")
+
+CLASSES = (JobCompleted, JobFailed, JobRetrying, JobCancelled, JobDiscarded, JobExpired, LeaseLost)
+
+
+def log_subscription(settings: Settings) -> Subscription | None:
+    """The log listener, None when it is off everywhere; it takes only what logging is set up to show."""
+    switches = Switches(settings, "log")
+    if switches.is_off_everywhere:
+        return None
+
+    def wants(event: JobEvent) -> bool:
+        return logger.isEnabledFor(level_of(event)) and switches.is_on(event.type, event.kind)
+
+    return Subscription(call=write, classes=CLASSES, wants=wants)
+
+
+async def write(event: JobEvent) -> None:
+    """Log one event; the record carries `job_id`, `job_type`, `kind`, `queue`, `status` and `attempt`."""
+    extra = {
+        "job_id": event.job_id,
+        "job_type": event.type,
+        "kind": event.kind,
+        "queue": event.queue,
+        "status": str(event.status),
+        "attempt": event.attempt,
+    }
+    logger.log(level_of(event), "%s", line_of(event), extra=extra)
+
+
+def level_of(event: JobEvent) -> int:
+    """ERROR for jobs that failed, WARNING for what people should look at, else INFO."""
+    match event:
+        case JobFailed():
+            return logging.ERROR
+        case JobExpired() | LeaseLost():
+            return logging.WARNING
+        case JobRetrying(error=error) if error:
+            return logging.WARNING
+        case JobCompleted(status=Status.PARTIAL):
+            return logging.WARNING
+        case _:
+            return logging.INFO
+
+
+def line_of(event: JobEvent) -> str:
+    """The event as one line, without line breaks from errors."""
+    subject = f"job {event.job_id} ({event.type})"
+    match event:
+        case JobFailed(error=error, reason=reason):
+            return f"{subject} failed, attempt {event.attempt}, {reason}: {_flat(error)}"
+        case JobRetrying(error=error, due_at=due_at) if error:
+            delay = max(0, due_at - event.at) / 1000
+            return f"{subject} is tried again in {delay:g} s, attempt {event.attempt} failed: {_flat(error)}"
+        case JobRetrying(due_at=due_at):
+            return f"{subject} runs again in {max(0, due_at - event.at) / 1000:g} s"
+        case JobCompleted() if event.total:
+            rows = f"{event.succeeded:,} of {event.total:,}, {event.failed:,} failed"
+            return f"{subject} is {event.status}: {rows}"
+        case JobDiscarded(reason=reason):
+            return f"{subject} is discarded: {_flat(reason)}"
+        case LeaseLost(worker=worker):
+            return f"{subject} was lost with worker {worker}"
+        case _:
+            return f"{subject} is {event.status}"
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())[:500]

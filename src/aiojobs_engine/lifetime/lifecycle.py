@@ -1,0 +1,136 @@
+"""Opening and closing: when an engine has a session, and with which store, clock and storage."""
+
+import asyncio
+import inspect
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import cast
+from weakref import WeakKeyDictionary
+
+from aiojobs_engine.backends import open_backend
+from aiojobs_engine.bulk.storage import LocalStorage
+from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.errors import ConfigError
+from aiojobs_engine.events.bus import EventBus, Subscription
+from aiojobs_engine.events.listeners.log import log_subscription
+from aiojobs_engine.lifetime.hosting import finish
+from aiojobs_engine.lifetime.session import Door, Session
+from aiojobs_engine.ports.backend import Store
+from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.runtime.registry import JobRegistry
+from aiojobs_engine.runtime.task_group import start
+
+
+class Lifecycle:
+    """Opens at the first entering, closes at the last leaving, each from any task of the loop.
+
+    Attributes:
+        door: where calls enter.
+        clock: the engine's time.
+        listeners: what `engine.on` collected.
+    """
+
+    def __init__(
+        self, store: Store | None, *, clock: Clock, settings: Settings, registry: JobRegistry
+    ) -> None:
+        """Use `store`, or the one that the settings name, from the first entering on."""
+        self.door = Door()
+        self.clock = clock
+        self.listeners: list[Subscription] = []
+        self._store: Store | None = store
+        self._storage: Storage | None = None
+        self._settings = settings
+        self._registry = registry
+        self._depth = 0
+        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+    @property
+    def storage(self) -> Storage:
+        """Where the rows of bulk jobs lie."""
+        if self._storage is None:
+            self._storage = LocalStorage(self._settings.storage.path)
+        return self._storage
+
+    def listen(self, subscription: Subscription) -> None:
+        """Add a listener, from the next event on when the engine is open."""
+        self.listeners.append(subscription)
+        session = self.door.session
+        if session is not None:
+            session.bus.add(subscription)
+            session.store.tap(session.bus.publish)
+
+    async def enter(self) -> None:
+        """Open, or count one more user of what is open."""
+        async with self._gate():
+            if self._depth and self.door.session is not None and self.door.session.loop.is_closed():
+                self._abandon()
+            if self._depth == 0:
+                await self._open()
+            else:
+                self.door()
+            self._depth += 1
+
+    async def leave(self) -> None:
+        """Count one user less, and close after the last; it closes also when the caller is cancelled."""
+        await finish(start(self._leave(), "aiojobs:close"))
+
+    @contextmanager
+    def substituted(self, *, store: Store, clock: Clock, storage: Storage) -> Generator[None]:
+        """Work on other parts for a while, as a closed engine; what was open is back afterwards."""
+        kept = (self.door.session, self._depth, self._store, self._storage, self.clock)
+        self.door.session, self._depth = None, 0
+        self._store, self._storage, self.clock = store, storage, clock
+        try:
+            yield
+        finally:
+            self.door.session, self._depth, self._store, self._storage, self.clock = kept
+
+    def _gate(self) -> asyncio.Lock:
+        return self._gates.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+    def _abandon(self) -> None:
+        """Forget a session whose loop ended without closing it."""
+        self.door.session, self._depth = None, 0
+
+    async def _open(self) -> None:
+        if self._store is None:
+            self._store = open_backend(self._settings.url, clock=self.clock, settings=self._settings)
+        store = self._store
+        await store.open()
+        bus = EventBus(self.clock, start)
+        log = log_subscription(self._settings)
+        for subscription in [*self.listeners, *([log] if log else [])]:
+            bus.add(subscription)
+        if bus.is_heard:
+            store.tap(bus.publish)
+        self.door.session = Session(
+            store, clock=self.clock, settings=self._settings, registry=self._registry, bus=bus
+        )
+
+    async def _leave(self) -> None:
+        async with self._gate():
+            session = self.door.session
+            if self._depth > 1 or session is None:
+                self._depth = max(0, self._depth - 1)
+                return
+            try:
+                await session.finish()
+            finally:
+                self.door.session, self._depth = None, 0
+                await session.close()
+
+
+def checked_store(backend: object) -> Store:
+    """`backend` itself, when it has what a store needs.
+
+    Raises:
+        ConfigError: it lacks methods of the port.
+    """
+    names = [name for name, _ in inspect.getmembers(Store, callable) if not name.startswith("_")]
+    lacking = [name for name in names if not callable(getattr(backend, name, None))]
+    if isinstance(backend, str):
+        raise ConfigError("backend= takes a store object; give a URL as the first argument")
+    if lacking or isinstance(backend, type):
+        raise ConfigError(f"{backend!r:.80} is no backend; it lacks {', '.join(lacking) or 'an instance'}")
+    return cast("Store", backend)
