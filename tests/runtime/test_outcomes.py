@@ -1,14 +1,18 @@
 """What a handler does, and what becomes of its job."""
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from typing import Any
 
 import pytest
-from tests.runtime.world import World
 
 from aiojobs_engine.core.errors import Discard, RetryLater, Snooze
 from aiojobs_engine.core.retry import GiveUp, Retry
 from aiojobs_engine.core.state import Status
-from aiojobs_engine.runtime.context import JobContext, current_job
+from aiojobs_engine.runtime.context import JobContext, Middleware, current_job
+from tests.runtime.world import World
 
 
 async def test_a_handler_that_returns_completes_its_job_with_the_result_kept() -> None:
@@ -39,7 +43,7 @@ async def test_a_failing_handler_runs_again_after_each_delay_of_its_policy_and_t
 
     assert status.status is Status.FAILED
     assert status.attempts == 3
-    assert [(b - a) / 1000 for a, b in zip(started, started[1:], strict=False)] == [10, 30]
+    assert [(b - a) / 1000 for a, b in pairwise(started)] == [10, 30]
     assert status.error is not None
     assert (status.error.type, status.error.message, status.error.reason) == (
         "ValueError",
@@ -106,10 +110,8 @@ async def test_a_discarded_job_ends_without_retry_and_tells_why() -> None:
 
     @world.registry.job()
     async def doubtful() -> None:
-        try:
+        with contextlib.suppress(Exception):  # a broad except lets the signal pass
             raise Discard("the account was closed")
-        except Exception:  # noqa: BLE001, S110 - the point: a broad except lets the signal pass
-            pass
 
     async with world.running():
         status = await world.until_final(await world.push(doubtful.job()))
@@ -141,7 +143,9 @@ async def test_signals_are_found_inside_exception_groups() -> None:
 
     @world.registry.job()
     async def grouped() -> None:
-        raise BaseExceptionGroup("together", [ValueError("a"), BaseExceptionGroup("inner", [Discard("enough")])])
+        raise BaseExceptionGroup(
+            "together", [ValueError("a"), BaseExceptionGroup("inner", [Discard("enough")])]
+        )
 
     async with world.running():
         status = await world.until_final(await world.push(grouped.job()))
@@ -149,7 +153,9 @@ async def test_signals_are_found_inside_exception_groups() -> None:
     assert status.status is Status.DISCARDED
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()]
+)
 async def test_whatever_a_handler_raises_fails_its_attempt_and_not_the_worker(error: BaseException) -> None:
     world = World()
 
@@ -246,9 +252,7 @@ async def test_a_plain_function_runs_in_a_thread_that_knows_its_job() -> None:
 
     async with world.running():
         job_id = await world.push(blocking.job(word="run"))
-        while (await world.status(job_id)).status is not Status.COMPLETED:
-            await asyncio.sleep(0)
-        status = await world.status(job_id)
+        status = await world.until_real(job_id, Status.COMPLETED)
 
     assert status.result == "run 1"
 
@@ -260,7 +264,12 @@ async def test_a_job_sees_its_own_facts() -> None:
     @world.registry.job()
     async def curious(ctx: JobContext) -> None:
         seen.update(
-            id=ctx.id, user=ctx.user_id, meta=dict(ctx.meta), tags=ctx.tags, token=ctx.token, key=ctx.idempotency_key
+            id=ctx.id,
+            user=ctx.user_id,
+            meta=dict(ctx.meta),
+            tags=ctx.tags,
+            token=ctx.token,
+            key=ctx.idempotency_key,
         )
         assert current_job() is ctx
 
@@ -269,15 +278,22 @@ async def test_a_job_sees_its_own_facts() -> None:
         status = await world.until_final(job_id)
 
     assert status.status is Status.COMPLETED
-    assert seen == {"id": job_id, "user": 7, "meta": {"page": 2}, "tags": ("nightly",), "token": 1, "key": job_id}
+    assert seen == {
+        "id": job_id,
+        "user": 7,
+        "meta": {"page": 2},
+        "tags": ("nightly",),
+        "token": 1,
+        "key": job_id,
+    }
 
 
 async def test_middleware_wraps_the_handler_from_the_outside_in() -> None:
     world = World()
     seen: list[str] = []
 
-    def layer(name: str):  # type: ignore[no-untyped-def]
-        async def around(ctx: JobContext, call_next):  # type: ignore[no-untyped-def]
+    def layer(name: str) -> Middleware:
+        async def around(ctx: JobContext, call_next: Callable[[], Awaitable[Any]]) -> Any:
             seen.append(f"{name} before")
             value = await call_next()
             seen.append(f"{name} after")
@@ -296,5 +312,3 @@ async def test_middleware_wraps_the_handler_from_the_outside_in() -> None:
 
     assert seen == ["outer before", "inner before", "handler", "inner after", "outer after"]
     assert status.result == 3
-
-

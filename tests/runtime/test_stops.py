@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from tests.runtime.world import World
 
 from aiojobs_engine.core.config import Settings, WorkerSettings
 from aiojobs_engine.core.retry import Retry
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.ports.backend import Watch
 from aiojobs_engine.runtime.context import JobContext
+from tests.runtime.world import World
 
 
 async def for_ever() -> None:
@@ -187,17 +187,9 @@ async def test_a_job_that_takes_too_many_workers_with_it_is_failed_as_crashed_wo
         ran.append(1)
 
     job_id = await world.push_before_open(poison.job())
-    watch = Watch("dead", ("default",), (poison.name,))
-    for _ in range(2):
-        (claim,) = await world.store.claim(watch, 10, 10.0)
-        await world.clock.advance(11)
-        worker = world.worker()
-        (lost,) = await world.store.rescue(worker.id, 10, 10.0)
-        worker._runs.bury(lost)
-        flushing = asyncio.get_running_loop().create_task(worker._finalizer.run())
-        await worker._finalizer.drain()
-        flushing.cancel()
-    await world.store.claim(watch, 10, 10.0)
+    await world.crash(poison)
+    await world.crash(poison)
+    await world.store.claim(Watch("dead", ("default",), (poison.name,)), 10, 10.0)
     async with world.running():
         status = await world.until_final(job_id)
 
@@ -305,8 +297,7 @@ async def test_the_slot_of_a_thread_that_ignores_its_timeout_stays_taken_until_t
         assert (await world.status(first)).status is Status.FAILED
         assert (await world.status(second)).status is Status.PENDING
         release.set()
-        while (await world.status(second)).status is not Status.COMPLETED:
-            await asyncio.sleep(0)
+        await world.until_real(second, Status.COMPLETED)
 
 
 async def test_a_job_that_took_two_workers_with_it_runs_apart() -> None:
@@ -327,15 +318,8 @@ async def test_a_job_that_took_two_workers_with_it_runs_apart() -> None:
 
     world.isolate = isolate
     job_id = await world.push_before_open(suspect.job())
-    worker = world.worker()
-    for _ in range(2):
-        await world.store.claim(Watch("dead", ("default",), (suspect.name,)), 10, 10.0)
-        await world.clock.advance(11)
-        (lost,) = await world.store.rescue(worker.id, 10, 10.0)
-        worker._runs.bury(lost)
-        flushing = asyncio.get_running_loop().create_task(worker._finalizer.run())
-        await worker._finalizer.drain()
-        flushing.cancel()
+    await world.crash(suspect)
+    await world.crash(suspect)
     async with world.running():
         status = await world.until_final(job_id)
 

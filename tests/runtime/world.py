@@ -6,16 +6,18 @@ from random import Random
 from typing import Any
 
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from aiojobs_engine.backends.memory import MemoryBackend
 from aiojobs_engine.core.config import Settings, WorkerSettings
 from aiojobs_engine.core.envelope import Envelope
-from aiojobs_engine.core.events import StoredEvent
+from aiojobs_engine.core.events import JobRetrying, StoredEvent, event_of
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.core.status import JobStatus
+from aiojobs_engine.ports.backend import Settlement, Watch
 from aiojobs_engine.runtime.context import Middleware
-from aiojobs_engine.runtime.registry import JobRegistry
+from aiojobs_engine.runtime.registry import JobRegistry, JobType
 from aiojobs_engine.runtime.task_group import join, start
 from aiojobs_engine.runtime.worker import Worker
 from aiojobs_engine.testing.clock import ManualClock
@@ -29,7 +31,9 @@ class NoStorage:
 
 
 class World:
-    def __init__(self, *, settings: Settings | None = None, store: Any = None, clock: ManualClock | None = None) -> None:
+    def __init__(
+        self, *, settings: Settings | None = None, store: Any = None, clock: ManualClock | None = None
+    ) -> None:
         self.clock = clock or ManualClock()
         self.store: Any = store or MemoryBackend(clock=self.clock)
         self.settings = settings or Settings(worker=WorkerSettings(concurrency=10, lease=10.0))
@@ -80,9 +84,21 @@ class World:
         await self.store.open()
         return await self.push(job)
 
+    async def crash(self, job_type: JobType[..., Any]) -> None:
+        """Let a worker take the next job and die, as far as the store can tell once it was rescued."""
+        (claim,) = await self.store.claim(Watch("dead", ("default",), (job_type.name,)), 1, 10.0)
+        attempts, crashes = claim.attempts + 1, claim.crashes + 1
+        event = event_of(
+            JobRetrying, claim.envelope, Status.PENDING, claim.counters, attempts, self.clock.now(), "died", 0
+        )
+        settlement = Settlement(
+            lease=claim.lease, status=Status.PENDING, attempts=attempts, crashes=crashes, event=event
+        )
+        assert await self.store.settle([settlement]) == [True]
+
     async def status(self, job_id: str) -> JobStatus:
         (found,) = await self.store.get([job_id])
-        assert found is not None
+        assert isinstance(found, JobStatus)
         return found
 
     async def until_final(self, job_id: str, *, seconds: float = 3600.0, step: float = 1.0) -> JobStatus:
@@ -94,12 +110,15 @@ class World:
             elapsed += step
         return found
 
+    async def until_real(self, job_id: str, wanted: Status) -> JobStatus:
+        """Wait for a thread, which virtual time doesn't move."""
+        while (found := await self.status(job_id)).status is not wanted:
+            await checkpoint()
+        return found
+
     async def events(self, job_id: str) -> list[StoredEvent]:
         found, _ = await self.store.read(None, 100_000)
         return [event for event in found if event.job_id == job_id]
 
     async def names(self, job_id: str) -> list[str]:
         return [type(event).__name__ for event in await self.events(job_id)]
-
-
-DONE = Status.COMPLETED

@@ -17,6 +17,8 @@ from aiojobs_engine.runtime.slots import Slots
 
 logger = logging.getLogger(__name__)
 
+_SAFE_SHARE = 0.85
+
 
 class Heartbeat:
     """Extends the leases of all runs and announces the worker.
@@ -47,11 +49,11 @@ class Heartbeat:
     async def run(self) -> None:
         """Renew until cancelled."""
         while True:
-            await self.beat()
-            await self._clock.sleep(self._lease / 3)
+            pause = self._lease / 3 if await self.beat() else self._lease / 10
+            await self._clock.sleep(pause)
 
-    async def beat(self) -> None:
-        """Renew once; a store that can't be reached is tried again at the next turn."""
+    async def beat(self) -> bool:
+        """Renew once; whether the store answered. Where it doesn't, runs end before their leases do."""
         sent_at = self._clock.monotonic()
         runs = [run for run in self._slots.runs.values() if not run.is_finalized]
         try:
@@ -60,10 +62,11 @@ class Heartbeat:
         except BackendError as error:
             logger.warning("leases could not be renewed: %s", error)
             self._give_up_overdue(runs)
-            return
+            return False
         self.beaten_at = sent_at
         for run, answer in zip(runs, answers, strict=True):
             self._hear(run, answer, sent_at)
+        return True
 
     def _hear(self, run: Run, answer: LeaseStatus, sent_at: float) -> None:
         if run.is_finalized:
@@ -80,7 +83,7 @@ class Heartbeat:
                 run.context.stopping = True
 
     def _give_up_overdue(self, runs: list[Run]) -> None:
-        margin = self._lease * 0.9
+        margin = self._lease * _SAFE_SHARE
         now = self._clock.monotonic()
         for run in runs:
             if now - run.leased_at > margin and not run.is_finalized:
