@@ -28,6 +28,7 @@ _THEMES = (
     "event",
     "fence",
     "inspector",
+    "kin",
     "laws",
     "promote",
     "prune",
@@ -40,10 +41,17 @@ _THEMES = (
 )
 pytest.register_assert_rewrite(*[f"{__name__}.{theme}" for theme in _THEMES])
 
-from aiojobs_engine.testing.conformance.claim import ClaimContract  # noqa: E402 - after the rewriting is on
+from aiojobs_engine.testing.conformance.chunk import ChunkContract  # noqa: E402 - after the rewriting is on
+from aiojobs_engine.testing.conformance.claim import ClaimContract  # noqa: E402
+from aiojobs_engine.testing.conformance.control import ControlContract  # noqa: E402
 from aiojobs_engine.testing.conformance.enqueue import EnqueueContract  # noqa: E402
+from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
+from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
+from aiojobs_engine.testing.conformance.kin import KinContract  # noqa: E402
 from aiojobs_engine.testing.conformance.promote import PromoteContract  # noqa: E402
+from aiojobs_engine.testing.conformance.prune import PruneContract  # noqa: E402
+from aiojobs_engine.testing.conformance.race import RaceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.record import RecordContract  # noqa: E402
 from aiojobs_engine.testing.conformance.rescue import RescueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.settle import SettleContract  # noqa: E402
@@ -51,10 +59,17 @@ from aiojobs_engine.testing.conformance.waiting import WaitContract  # noqa: E40
 
 __all__ = [
     "BackendContract",
+    "ChunkContract",
     "ClaimContract",
+    "ControlContract",
     "EnqueueContract",
+    "EventContract",
     "FenceContract",
+    "InspectorContract",
+    "KinContract",
     "PromoteContract",
+    "PruneContract",
+    "RaceContract",
     "RecordContract",
     "RescueContract",
     "SettleContract",
@@ -71,5 +86,12 @@ class BackendContract(
     RecordContract,
     PromoteContract,
     RescueContract,
+    ControlContract,
+    PruneContract,
+    ChunkContract,
+    KinContract,
+    InspectorContract,
+    EventContract,
+    RaceContract,
 ):
     """All themes at once."""

@@ -110,7 +110,7 @@ class EnqueueContract(Contract):
         ]
         assert (await stage.status("a")).type == "work"
 
-    async def test_an_empty_batch_changes_nothing(self, stage: Stage) -> None:
+    async def test_enqueueing_nothing_changes_nothing(self, stage: Stage) -> None:
         assert await stage.backend.enqueue([]) == []
         assert await stage.events() == []
 

@@ -104,7 +104,7 @@ class SettleContract(Contract):
         job = await stage.status("a")
         assert (job.status, job.error, job.epoch) == (Status.PENDING, None, 1)
 
-    async def test_a_batch_is_answered_in_its_order(self, stage: Stage) -> None:
+    async def test_settlements_are_answered_in_their_order(self, stage: Stage) -> None:
         names = [f"job-{number}" for number in range(250)]
         await stage.put(*names)
         claims = await stage.take(250)
@@ -122,7 +122,7 @@ class SettleContract(Contract):
             ("default", Status.RETRYING): 125,
         }
 
-    async def test_an_empty_batch_changes_nothing(self, stage: Stage) -> None:
+    async def test_settling_nothing_changes_nothing(self, stage: Stage) -> None:
         assert await stage.backend.settle([]) == await stage.backend.record([]) == []
         assert await stage.backend.extend([], 60) == []
 
