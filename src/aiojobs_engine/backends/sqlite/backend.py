@@ -5,17 +5,22 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from aiojobs_engine.backends.sqlite.bells import Bells
 from aiojobs_engine.backends.sqlite.claims import claim, extend, is_claimable, rescue
 from aiojobs_engine.backends.sqlite.connect import Durability, check_place, connect_writer
+from aiojobs_engine.backends.sqlite.control import SqliteControl
 from aiojobs_engine.backends.sqlite.enqueue import encoded, enqueue
 from aiojobs_engine.backends.sqlite.inspector import SqliteInspector
 from aiojobs_engine.backends.sqlite.migrate import migrate
 from aiojobs_engine.backends.sqlite.reader import Reader
 from aiojobs_engine.backends.sqlite.settle import record, settle
+from aiojobs_engine.backends.sqlite.stream import SqliteStream, cursor_of
 from aiojobs_engine.backends.sqlite.upkeep import promote
 from aiojobs_engine.backends.sqlite.writer import Writer, Written
 from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.ports.backend import (
     Claim,
     Enqueued,
@@ -28,10 +33,8 @@ from aiojobs_engine.ports.backend import (
 )
 from aiojobs_engine.ports.clock import Clock
 
-_POLL_SECONDS = 1.0
 
-
-class SqliteBackend(SqliteInspector):
+class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
     """A store in one file, for any number of processes of one machine.
 
     Writes of this process are gathered into group commits on a thread of its own; reads go through a
@@ -56,6 +59,7 @@ class SqliteBackend(SqliteInspector):
         self._writer: Writer | None = None
         self._reader: Reader | None = None
         self._pid = os.getpid()
+        self._sink = None
 
     async def open(self) -> None:
         """Connect, check and migrate; see the port."""
@@ -104,12 +108,8 @@ class SqliteBackend(SqliteInspector):
     async def wait(self, watch: Watch, timeout: float) -> None:
         """Return when the watched queues may have gained work, or after `timeout` seconds."""
         self._writing()
-        deadline = self._clock.monotonic() + timeout
         with self._bells.for_jobs() as bell:
-            while not await self._peek(lambda tx: is_claimable(tx, watch)):
-                left = deadline - self._clock.monotonic()
-                if left <= 0 or await bell.wait(min(left, _POLL_SECONDS)) or self._writer is None:
-                    return
+            await self._until(bell, timeout, lambda tx: is_claimable(tx, watch))
 
     async def extend(self, leases: Sequence[Lease], lease: float) -> list[LeaseStatus]:
         """Let leases end `lease` seconds from now; see the port."""
@@ -158,3 +158,13 @@ class SqliteBackend(SqliteInspector):
         """Tell this process."""
         if written.woke or written.events:
             self._bells.ring(jobs=written.woke, events=bool(written.events))
+        if self._sink is not None and written.events:
+            self._sink(_with_ids(written))
+
+
+def _with_ids(written: Written) -> list[JobEvent]:
+    places = ((row, index) for row, count in written.rows for index in range(count))
+    return [
+        msgspec.structs.replace(event, event_id=cursor_of(place))
+        for event, place in zip(written.events, places, strict=True)
+    ]

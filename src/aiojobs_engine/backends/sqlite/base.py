@@ -1,7 +1,7 @@
 """What the sides of the store share: the file, its writer and its reader."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,8 +10,10 @@ from aiojobs_engine.backends.sqlite.reader import Reader
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.backends.sqlite.writer import Writer
 from aiojobs_engine.core.errors import BackendClosed, ForkedEngineError
-from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.core.events import JobEvent
+from aiojobs_engine.ports.clock import Clock, Wake
 
+_POLL_SECONDS = 1.0
 _T = TypeVar("_T")
 
 
@@ -24,6 +26,7 @@ class Part:
     _writer: Writer | None
     _reader: Reader | None
     _pid: int
+    _sink: Callable[[Sequence[JobEvent]], None] | None
 
     async def _write(self, run: Callable[[Transaction], _T], weight: int = 1) -> _T:
         """Run an operation in the writer's transaction; to be cancelled leaves it to run to its end."""
@@ -32,6 +35,17 @@ class Part:
     async def _peek(self, run: Callable[[Transaction], _T]) -> _T:
         """Run a short reading operation on the writer's connection, outside of a transaction."""
         return await self._writing().submit(run, is_read=True)
+
+    async def _until(self, bell: Wake, timeout: float, is_there: Callable[[Transaction], bool]) -> None:
+        """Return when `is_there`, at a ring, or after `timeout` seconds.
+
+        It is asked again every second too: not every write of another process can ring here.
+        """
+        deadline = self._clock.monotonic() + timeout
+        while not await self._peek(is_there):
+            left = deadline - self._clock.monotonic()
+            if left <= 0 or await bell.wait(min(left, _POLL_SECONDS)) or self._writer is None:
+                return
 
     def _writing(self) -> Writer:
         self._check_process()

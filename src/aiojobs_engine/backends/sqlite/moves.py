@@ -2,8 +2,10 @@
 
 from aiojobs_engine.backends.sqlite.bulk import cancel_queued, cancel_waiting
 from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
-from aiojobs_engine.core.events import JobInterrupted
+from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.events import JobInterrupted, JobRetrying
 from aiojobs_engine.core.state import QUEUED, TRANSITIONS, Status, Trigger
+from aiojobs_engine.core.status import Counters
 
 
 def cancel(ledger: Ledger, row: JobRow) -> bool:
@@ -40,3 +42,18 @@ def resume(ledger: Ledger, row: JobRow) -> bool:
     ledger.move(row, Status.PENDING)
     ledger.emit(JobInterrupted, row)
     return True
+
+
+def retry(ledger: Ledger, row: JobRow, envelope: Envelope) -> None:
+    """Start a final job anew, in a new epoch; its chunks and failures are gone already."""
+    now = ledger.tx.now
+    row.attempts = row.crashes = row.chunks = row.open_chunks = 0
+    row.progress_at = row.message = row.started_at = row.expires_at = None
+    row.count(Counters(total=envelope.total))
+    row.due_at = row.scheduled_at = now
+    row.epoch += 1
+    ledger.set_error(row, None)
+    ledger.set_result(row, None, None)
+    ledger.set_cursor(row, b"")
+    ledger.move(row, Status.PENDING)
+    ledger.emit(JobRetrying, row, "", now)

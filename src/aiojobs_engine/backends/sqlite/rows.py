@@ -1,14 +1,25 @@
 """From what the store keeps to what people see."""
 
+from typing import Any
+
 import msgspec
 
 from aiojobs_engine.backends.sqlite.codes import STATUSES
 from aiojobs_engine.core.envelope import decode_envelope
+from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant, moment
 from aiojobs_engine.core.state import Status
-from aiojobs_engine.core.status import Counters, ErrorInfo, JobStatus, eta_seconds
+from aiojobs_engine.core.status import (
+    Counters,
+    ErrorInfo,
+    FailureAttempt,
+    JobFailure,
+    JobStatus,
+    eta_seconds,
+)
 from aiojobs_engine.ports.backend import Result
 
+_DIGITS = 18
 _UNDER_WAY = frozenset({Status.PROCESSING, Status.WAITING})
 
 
@@ -46,6 +57,28 @@ class SeenResult(msgspec.Struct, array_like=True, gc=False):
     error: str | None
 
 
+class SeenTry(msgspec.Struct, array_like=True, gc=False):
+    """An entry of a failure's history."""
+
+    at: int
+    message: str
+    field: str | None
+    resolved: int
+
+
+class SeenFailure(msgspec.Struct, array_like=True, gc=False):
+    """A row of `sql/failures.sql`."""
+
+    row_number: int
+    row_key: str | None
+    payload: dict[str, Any]
+    field: str | None
+    message: str
+    history: list[SeenTry]
+    resolved: bool
+
+
+decode_failures = msgspec.json.Decoder(list[SeenFailure]).decode
 decode_seen = msgspec.json.Decoder(list[SeenJob]).decode
 decode_results = msgspec.json.Decoder(list[SeenResult]).decode
 decode_bodies = msgspec.json.Decoder(list[tuple[str, str]]).decode
@@ -100,6 +133,39 @@ def job_result(row: SeenResult) -> Result:
         expired=row.is_over,
         error=error_info(row.error),
     )
+
+
+def job_failure(job_id: str, row: SeenFailure) -> JobFailure:
+    """The public view of a row that failed."""
+    return JobFailure(
+        id=f"{job_id}:{row.row_number:016d}",
+        job_id=job_id,
+        row_number=row.row_number,
+        row_key=row.row_key,
+        payload=row.payload,
+        field=row.field,
+        message=row.message,
+        attempts=len(row.history),
+        history=tuple(
+            FailureAttempt(moment(tried.at), tried.message, tried.field, bool(tried.resolved))
+            for tried in row.history
+        ),
+        resolved=row.resolved,
+    )
+
+
+def failure_row(failure_id: str | None) -> int:
+    """The row number that a failure's id ends with; -1, which is before all, of None.
+
+    Raises:
+        ConfigError: it is no failure's id.
+    """
+    if failure_id is None:
+        return -1
+    number = failure_id.rpartition(":")[2]
+    if not (number.isascii() and number.isdecimal() and len(number) <= _DIGITS):
+        raise ConfigError(f"{failure_id!r:.80} is no failure of this store; take the id of one")
+    return int(number)
 
 
 def error_info(text: str | None) -> ErrorInfo | None:

@@ -81,16 +81,17 @@ class Transaction:
         self.statements += 1
         self._connection.execute("ROLLBACK TO attempt")
 
-    def store_events(self) -> list[int]:
-        """Pack and store the events; the number of each row that holds `EVENTS_PER_ROW` of them, in order."""
+    def store_events(self) -> list[tuple[int, int]]:
+        """Pack and store the events; the number of each row, in order, and how many it holds."""
         return [
             self._store_events(self.events[start : start + EVENTS_PER_ROW])
             for start in range(0, len(self.events), EVENTS_PER_ROW)
         ]
 
-    def _store_events(self, events: Sequence[JobEvent]) -> int:
-        values = {"at": events[0].at, "count": len(events), "body": encode_events(events)}
-        return self._execute("add_events", values).lastrowid or 0
+    def _store_events(self, events: Sequence[JobEvent]) -> tuple[int, int]:
+        latest = max(event.at for event in events)
+        values = {"at": latest, "count": len(events), "body": encode_events(events)}
+        return self._execute("add_events", values).lastrowid or 0, len(events)
 
     def _execute(self, name: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
         self.statements += 1

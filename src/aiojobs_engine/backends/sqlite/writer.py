@@ -51,13 +51,13 @@ class Written:
 
     Attributes:
         answers: each operation's future with its result, or with its error.
-        events: what was stored, in order; `rows` numbers the rows that hold them.
+        events: what was stored, in order; `rows` numbers the rows that hold them, and says how many each.
         woke: whether jobs became claimable.
     """
 
     answers: list[tuple["asyncio.Future[Any]", Any, BaseException | None]] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
+    rows: list[tuple[int, int]] = field(default_factory=list)
     woke: bool = False
 
 

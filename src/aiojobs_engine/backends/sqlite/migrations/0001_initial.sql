@@ -79,13 +79,13 @@ CREATE TABLE jobs (
 
 CREATE INDEX jobs_ready ON jobs (lane, priority DESC, seq, expires_at, due_at) WHERE status = 2;
 
-CREATE INDEX jobs_due ON jobs (due_at, status, lane) WHERE status < 2;
+CREATE INDEX jobs_due ON jobs (due_at, seq, status, lane) WHERE status < 2;
 
-CREATE INDEX jobs_leased ON jobs (lease_boot, lease_until, lane) WHERE status = 4;
+CREATE INDEX jobs_leased ON jobs (lease_boot, lease_until, seq, lane) WHERE status = 4;
 
 CREATE INDEX jobs_parked ON jobs (status, lane) WHERE status IN (3, 5);
 
-CREATE INDEX jobs_final ON jobs (status, finished_at, lane) WHERE finished_at IS NOT NULL AND parent IS NULL;
+CREATE INDEX jobs_final ON jobs (status, finished_at, seq, lane) WHERE finished_at IS NOT NULL AND parent IS NULL;
 
 CREATE INDEX jobs_ended_badly ON jobs (seq) WHERE status > 6;
 
@@ -115,13 +115,15 @@ CREATE TABLE failures (
     PRIMARY KEY (job, row_number)
 ) STRICT, WITHOUT ROWID;
 
--- One row per write that stored events: `count` of them, packed in `body`, the first one of the instant `at`.
+-- Up to 256 events of one write per row, packed in `body`. `at` is the latest instant of all events so far.
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     at INTEGER NOT NULL,
     count INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
+
+CREATE INDEX events_at ON events (at, seq);
 
 CREATE TABLE workers (id TEXT PRIMARY KEY, beat_at INTEGER NOT NULL, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
 

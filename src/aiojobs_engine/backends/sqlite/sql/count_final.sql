@@ -1,0 +1,4 @@
+-- Counts the final jobs of the statuses :statuses that are no chunks.
+SELECT count(*)
+FROM json_each(:statuses) CROSS JOIN jobs
+ON jobs.status = value AND jobs.finished_at IS NOT NULL AND jobs.parent IS NULL

@@ -1,0 +1,2 @@
+-- Forgets a worker.
+DELETE FROM workers WHERE id = :id

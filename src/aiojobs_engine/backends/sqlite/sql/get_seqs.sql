@@ -1,0 +1,7 @@
+-- Reads jobs by number, as `rows.SeenJob` has them: [[...], ...]; unknown ones are left out.
+SELECT json_group_array(json_array(
+    jobs.seq, jobs.id, status, attempts, crashes, epoch, scheduled_at, started_at, finished_at, worker,
+    succeeded, failed, skipped, total, message, error,
+    iif(result_until <= :now, NULL, CAST(result AS TEXT)), CAST(coalesce(jobs.body, bodies.body) AS TEXT)
+))
+FROM json_each(:seqs) CROSS JOIN jobs ON jobs.seq = value LEFT JOIN bodies ON bodies.seq = jobs.seq

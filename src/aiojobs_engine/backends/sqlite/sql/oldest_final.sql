@@ -1,0 +1,18 @@
+-- Finds of each of the statuses :statuses the :limit jobs that ended first and are no chunks:
+-- [[[finished_at, seq, id, whether chunks run], ...] per status that has any].
+SELECT '[' || group_concat(oldest) || ']'
+FROM (
+    SELECT (
+        SELECT '[' || group_concat(json_array(finished_at, seq, id, json(iif(running, 'true', 'false')))) || ']'
+        FROM (
+            SELECT
+                finished_at, seq, id,
+                EXISTS (SELECT 1 FROM jobs AS chunk WHERE chunk.parent = jobs.seq AND chunk.status = 4) AS running
+            FROM jobs
+            WHERE status = wanted.value AND finished_at IS NOT NULL AND parent IS NULL
+            ORDER BY finished_at, seq
+            LIMIT :limit
+        )
+    ) AS oldest
+    FROM json_each(:statuses) AS wanted
+)

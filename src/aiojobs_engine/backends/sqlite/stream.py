@@ -1,0 +1,93 @@
+"""The SQLite store: following the events of all processes."""
+
+import re
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from aiojobs_engine.backends.sqlite.base import Part
+from aiojobs_engine.backends.sqlite.transaction import EVENTS_PER_ROW
+from aiojobs_engine.core.errors import ConfigError
+from aiojobs_engine.core.events import JobEvent, StoredEvent, decode_events
+from aiojobs_engine.core.instant import Instant
+
+Place = tuple[int, int]
+
+_START: Place = (0, 0)
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,9})", re.ASCII)
+
+_place = msgspec.json.Decoder(Place).decode
+_counted = msgspec.json.Decoder(list[tuple[int, int]]).decode
+
+
+class SqliteStream(Part):
+    """`EventStream` of the SQLite store. A cursor is `row-place`: events are stored many to a row."""
+
+    async def read(self, after: str | None, limit: int) -> tuple[Sequence[StoredEvent], str]:
+        """At most `limit` events after the cursor, and where to go on."""
+        reader = self._reading()
+        row, place = _START if after is None else parsed(after)
+        counts, body, newest = await reader.one("read_events", row=row, place=place, limit=max(1, limit))
+        if after is not None:
+            check_not_after((row, place), _place(newest), after)
+        ids = [f"{number}-{index}" for number, count in _counted(counts) for index in range(count)]
+        if not ids:
+            return [], after or cursor_of(_START)
+        skipped = place + 1 if _counted(counts)[0][0] == row else 0
+        events = decode_events(body, ids)[skipped : skipped + max(1, limit)]
+        return events, events[-1].event_id
+
+    async def tail(self) -> str:
+        """The cursor of the newest event."""
+        return cursor_of(_place(await self._reading().value("newest_event")))
+
+    async def since(self, at: Instant) -> str:
+        """A cursor before every kept event of `at` or later."""
+        row = await self._reading().value("events_since", at=at)
+        return await self.tail() if row is None else cursor_of((row - 1, EVENTS_PER_ROW))
+
+    async def wait_events(self, after: str, timeout: float) -> None:
+        """Return when events after the cursor are there, or after `timeout` seconds."""
+        self._writing()
+        place = parsed(after)
+        with self._bells.for_events() as bell:
+            await self._until(bell, timeout, lambda tx: _is_behind(place, tx.value("newest_event"), after))
+
+    def tap(self, sink: Callable[[Sequence[JobEvent]], None] | None) -> None:
+        """Call `sink` on the loop with the events of each write."""
+        self._sink = sink
+
+
+def parsed(cursor: str) -> Place:
+    """The place that a cursor names.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise ConfigError(f"{cursor!r:.80} is no event cursor of this store; take the cursor of an event")
+    return int(found[1]), int(found[2])
+
+
+def cursor_of(place: Place) -> str:
+    """The cursor that names a place."""
+    return f"{place[0]}-{place[1]}"
+
+
+def check_not_after(place: Place, newest: Place, cursor: str) -> None:
+    """See that the cursor's event can be there.
+
+    Raises:
+        ConfigError: it is after the newest one.
+    """
+    if place[0] and place > newest:
+        raise ConfigError(
+            f"{cursor!r:.80} is no event cursor of this store, whose newest is {cursor_of(newest)!r}"
+        )
+
+
+def _is_behind(place: Place, newest: str, cursor: str) -> bool:
+    last: Place = _place(newest)
+    check_not_after(place, last, cursor)
+    return place < last
