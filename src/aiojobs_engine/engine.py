@@ -28,6 +28,7 @@ from aiojobs_engine.dispatching.names import NamedType
 from aiojobs_engine.events.bus import Subscription, checked_classes
 from aiojobs_engine.events.stream import Tail, follow, matcher
 from aiojobs_engine.handle import JobHandle
+from aiojobs_engine.isolation import isolate_for
 from aiojobs_engine.lifetime.hosting import Resources, checked_middleware, checked_resources, entering, hosted
 from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
 from aiojobs_engine.ports.backend import Store
@@ -57,6 +58,7 @@ class Engine:
     Attributes:
         registry: the job types.
         settings: the configuration in force.
+        target: the `module:attribute` that a command line loaded it from, None elsewhere.
         jobs, queues, dead, workers, types, failures: the desks for people and programs that intervene.
     """
 
@@ -90,6 +92,7 @@ class Engine:
         if store is None:
             checked_scheme(settings.url)
         self.settings = settings
+        self.target: str | None = None
         self.registry = registry if registry is not None else JobRegistry(clock)
         self._has_own_backend = store is not None
         self._life = Lifecycle(store, clock=clock or SystemClock(), settings=settings, registry=self.registry)
@@ -296,6 +299,7 @@ class Engine:
                 yield self
                 return
             async with hosted(lambda entered: self.worker(on_entered=entered)):
+            isolate=None if self._has_own_backend else isolate_for(self),
                 yield self
 
     @overload

@@ -25,6 +25,7 @@ class WorkerPort:
 
     Attributes:
         resources: what the engine's resources yielded, None without.
+        on_touch: called when a run asks for its deadline to start anew; None where deadlines are kept here.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class WorkerPort:
         self.storage = storage
         self.middleware = middleware
         self.resources: Any = None
+        self.on_touch: Callable[[], None] | None = None
         self.logger: Logger = logging.getLogger("aiojobs_engine.jobs")
 
     def now(self) -> Instant:
@@ -71,6 +73,8 @@ class WorkerPort:
 
     def touch(self, claim: Claim) -> None:
         """Start the deadline of a run anew."""
+        if self.on_touch is not None:
+            self.on_touch()
         run = self._run_of(claim)
         if run is not None and run.deadline and run.stop is None:
             self._deadlines.add(run, run.timeout)

@@ -10,7 +10,7 @@ from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import LeaseLost
 from aiojobs_engine.core.options import Resolved, resolve
 from aiojobs_engine.core.outcome import Failed, Interrupted, Outcome, WorkerLost
-from aiojobs_engine.ports.backend import Claim
+from aiojobs_engine.ports.backend import Claim, Record
 from aiojobs_engine.runtime.context import RunPort
 from aiojobs_engine.runtime.deadlines import Deadlines
 from aiojobs_engine.runtime.executor import ended, execute
@@ -74,13 +74,28 @@ class Runs:
                 self._slots.start(run, self._quarantine(run, self._isolate))
                 return
             logger.warning(
-                "job %s took %d workers with it, and can't have a process of its own here: keep the engine "
-                "under a name in a module, as module:attribute",
+                "job %s took %d workers with it, and can't have a process of its own: that takes a store "
+                "given by its URL and an engine under a name in a module",
                 claim.envelope.id,
                 claim.crashes,
             )
         self._count_time(run)
         self._slots.start(run, self._run(run))
+
+    async def alone(self, claim: Claim) -> Outcome | None:
+        """Run a job that another worker finalizes, last progress included; None when the lease is lost."""
+        run = Run(claim, self._types[claim.envelope.type], self._options[claim.envelope.type], 0.0)
+        outcome = await execute(run, self._port)
+        context = run.context
+        if outcome is None or context is None:
+            return outcome
+        counters, message = context.final_counters, context.message
+        if counters is not None or message is not None:
+            try:
+                await self._port.record(Record(lease=claim.lease, counters=counters, message=message))
+            except LeaseLost:
+                return None
+        return outcome
 
     def bury(self, claim: Claim) -> None:
         """Finalize a job whose worker was lost; of a type that this worker doesn't know, too."""

@@ -1,13 +1,14 @@
 """Several worker processes under one parent: started, kept alive, stopped together.
 
-Parent and child share a socket pair, the lifeline. On it the child says that it is up and that it ended in good
-order, and hears that it is to stop. A process that ends without having said so was killed, whatever its exit
-code: a handler may call `os._exit(0)`. When the parent dies, the lifeline breaks, and its children drain.
+Parent and child share a socket pair, the lifeline. On it the child says that it is up and that it ended in
+good order, and hears that it is to stop. A process that ends without having said so was killed, whatever its
+exit code: a handler may call `os._exit(0)`. When the parent dies, the lifeline breaks and the children drain.
 """
 
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -61,8 +62,8 @@ class Supervisor:
     async def run(self) -> int:
         """Return when all processes have ended: 0, or the exit code of the first that couldn't start.
 
-        A process that dies is replaced: at once, and later and later (up to 30 s) while they die within 5 s. One
-        that dies before any was up ends the others too. Cancelling kills them all.
+        A process that dies is replaced, later and later (up to 30 s) while they die within 5 s. One that dies
+        before any was up ends the others too. Cancelling kills them all.
         """
         tasks = [start(self._keep(place), "aiojobs:place") for place in self._places]
         try:
@@ -137,7 +138,7 @@ class Supervisor:
         place.quick_deaths = place.quick_deaths + 1 if lived < _QUICK else 0
         pause = min(_FIRST_PAUSE * 2**place.quick_deaths, _LONGEST_PAUSE)
         logger.warning(
-            "worker process %d %s; another one starts in %.1f s, and its jobs run again when their leases end",
+            "worker process %d %s; the next one starts in %.1f s, its jobs run again when their leases end",
             child.pid,
             child.end,
             pause,
@@ -147,7 +148,7 @@ class Supervisor:
 
 
 class Lifeline:
-    """The child's end: made from the number of the descriptor that the supervisor handed over."""
+    """The child's end of it, by the descriptor that the supervisor handed over."""
 
     def __init__(self, descriptor: int) -> None:
         """Take the descriptor over.
@@ -156,11 +157,11 @@ class Lifeline:
             OSError: it is no socket of this process.
         """
         self._socket = socket.socket(fileno=descriptor)
-        self._socket.setblocking(False)  # noqa: FBT003 - the signature of the standard library
-        self._socket.set_inheritable(False)  # noqa: FBT003 - the same
+        self._socket.settimeout(0)
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - the library's signature
 
     def listen(self, stop: Callable[[], object], stop_now: Callable[[], object]) -> None:
-        """Call `stop` when the parent says so or is gone, `stop_now` when it says that; needs a running loop."""
+        """In the loop, call `stop` when the parent says so or is gone, and `stop_now` when it says that."""
         asyncio.get_running_loop().add_reader(self._socket, self._hear, stop, stop_now)
 
     def ready(self) -> None:
@@ -228,7 +229,7 @@ class _Child:
             except BaseException:
                 ours.close()
                 raise
-        ours.setblocking(False)  # noqa: FBT003 - the signature of the standard library
+        ours.settimeout(0)
         return cls(process, ours)
 
     @property

@@ -14,8 +14,9 @@ from typing import Any
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import BackendError, ConfigError
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.outcome import Outcome
 from aiojobs_engine.core.state import Status
-from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
+from aiojobs_engine.ports.backend import Claim, Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.context import Middleware
@@ -177,6 +178,16 @@ class Worker:
             finally:
                 closing = start(self._shut_down(), "aiojobs:shutdown")
                 await join(closing)
+
+    async def run_alone(self, claim: Claim, alive: Callable[[], None]) -> Outcome | None:
+        """Run one job that another worker holds and finalizes, instead of `run`; None when the lease is lost.
+
+        `alive` is called when the handler starts and at each checkpoint.
+        """
+        self._port.on_touch = alive
+        async with self._entered_resources():
+            alive()
+            return await self._runs.alone(claim)
 
     def stop(self) -> None:
         """Claim no more; running jobs get `drain_timeout` seconds. May be repeated."""
