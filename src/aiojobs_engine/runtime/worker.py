@@ -38,6 +38,7 @@ _SICK_HEARTBEATS = 3
 _RETRY_LOOK = 0.05
 _LAST_WRITES = 5.0
 _BATCH = 500
+_UNSETTLED = (Status.RETRYING, Status.PROCESSING)
 
 
 class Worker:
@@ -68,7 +69,8 @@ class Worker:
         """Watch `queues` (by default those of the settings, else those of all registered types).
 
         Args:
-            burst: end when no job is due any more, nor (with `await_retries`) waits for its retry.
+            burst: end when no job is due any more, nor (with `await_retries`) waits for its retry or is held by
+                another worker, which may be dead.
             isolate: runs a job that took two workers with it in a process of its own.
 
         Raises:
@@ -154,6 +156,11 @@ class Worker:
         """Whether its agents stay up and the store answered one of the last three renewals."""
         silence = self._clock.monotonic() - self._heartbeat.beaten_at
         return not self._agents.is_sick and silence < self._settings.worker.lease * _SICK_HEARTBEATS
+
+    @property
+    def settled(self) -> int:
+        """How many runs it has brought to an end that the store took."""
+        return self._finalizer.settled
 
     @property
     def has_leftovers(self) -> bool:
@@ -249,7 +256,7 @@ class Worker:
         if not self._await_retries:
             return False
         counts = await self._store.counts()
-        if not any(counts.get((queue, Status.RETRYING)) for queue in self._watch.queues):
+        if not any(counts.get((queue, status)) for queue in self._watch.queues for status in _UNSETTLED):
             return False
         await self._clock.sleep(_RETRY_LOOK)
         return True
