@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
@@ -42,7 +50,7 @@ from aiojobs_engine.settings import load_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
-ListenerT = TypeVar("ListenerT", bound=Callable[..., object])
+ListenerT = TypeVar("ListenerT", bound=Callable[[Any], object])
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 ResourcesT = TypeVar("ResourcesT", bound=Callable[[], object])
 Config = Settings | Mapping[str, Any] | str | os.PathLike[str]
@@ -210,6 +218,10 @@ class Engine:
         """
         return await self._dispatcher.dispatch(what, args, kwargs)
 
+    @overload
+    async def dispatch_many(self, jobs: Iterable[Job[R]] | AsyncIterable[Job[R]]) -> list[JobHandle[R]]: ...
+    @overload
+    async def dispatch_many(self, jobs: Jobs) -> list[JobHandle[Any]]: ...
     async def dispatch_many(self, jobs: Jobs) -> list[JobHandle[Any]]:
         """Store jobs in slices of 1,000, each whole, in order; handles in the same order.
 
