@@ -135,6 +135,16 @@ class Engine:
         return self._life.storage
 
     @property
+    def entered_by_workers(self) -> Resources | None:
+        """What `@engine.resources` decorated, None without."""
+        return self._resources
+
+    @property
+    def wrapping_runs(self) -> Sequence[Middleware]:
+        """What `@engine.middleware` decorated, the outermost first."""
+        return tuple(self._middleware)
+
+    @property
     def is_open(self) -> bool:
         """Whether calls are possible."""
         return self._life.door.session is not None
@@ -301,6 +311,7 @@ class Engine:
             concurrency=concurrency,
             burst=burst,
             await_retries=await_retries,
+            isolate=None if self._has_own_backend else isolate_for(self),
         )
 
     @asynccontextmanager
@@ -311,7 +322,6 @@ class Engine:
                 yield self
                 return
             async with hosted(lambda entered: self.worker(on_entered=entered)):
-            isolate=None if self._has_own_backend else isolate_for(self),
                 yield self
 
     @overload
