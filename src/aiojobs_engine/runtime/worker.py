@@ -69,8 +69,8 @@ class Worker:
         """Watch `queues` (by default those of the settings, else those of all registered types).
 
         Args:
-            burst: end when no job is due any more, nor (with `await_retries`) waits for its retry or is held by
-                another worker, which may be dead.
+            burst: end when no job is due any more, nor (with `await_retries`) waits for its retry, or is held
+                by another worker, which may be dead.
             isolate: runs a job that took two workers with it in a process of its own.
 
         Raises:
