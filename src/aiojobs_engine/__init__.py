@@ -3,6 +3,8 @@
 `Engine` is the door: it registers job types, dispatches jobs, runs workers, and shows what they do.
 """
 
+from aiojobs_engine.bulk.importer import ImportType
+from aiojobs_engine.bulk.registry import JobRegistry
 from aiojobs_engine.core.errors import (
     BackendClosed,
     BackendError,
@@ -25,6 +27,8 @@ from aiojobs_engine.core.errors import (
     RetryLater,
     SchemaMismatch,
     Snooze,
+    SourceChanged,
+    SourceError,
     TooLate,
     UnfinishedResult,
     UnknownJobType,
@@ -54,7 +58,7 @@ from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.runtime.context import JobContext, current_job
-from aiojobs_engine.runtime.registry import JobRegistry, JobType
+from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.settings import load_settings
 
 __all__ = [
@@ -72,6 +76,7 @@ __all__ = [
     "Health",
     "IdConflict",
     "IllegalTransition",
+    "ImportType",
     "Job",
     "JobCancelled",
     "JobCancelledError",
@@ -107,6 +112,8 @@ __all__ = [
     "RetryLater",
     "SchemaMismatch",
     "Snooze",
+    "SourceChanged",
+    "SourceError",
     "Status",
     "TooLate",
     "UnfinishedResult",

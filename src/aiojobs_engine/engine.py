@@ -19,6 +19,10 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
 import msgspec
 
 from aiojobs_engine.backends import checked_scheme, redacted
+from aiojobs_engine.bulk.importer import ImportArguments, ImportType
+from aiojobs_engine.bulk.intake import Source
+from aiojobs_engine.bulk.registry import ImportDecorator, ImporterOptions, JobRegistry, importer
+from aiojobs_engine.bulk.row_types import RowT
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import JobEvent, StoredEvent
@@ -43,7 +47,7 @@ from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.context import Middleware
-from aiojobs_engine.runtime.registry import JobDecorator, JobRegistry, JobType
+from aiojobs_engine.runtime.registry import JobDecorator, JobType
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.runtime.worker import Worker
 from aiojobs_engine.settings import load_settings
@@ -153,6 +157,12 @@ class Engine:
         """Register the decorated function as a job type, by default under the name `module.function`."""
         return self.registry.job(**options)
 
+    def importer(
+        self, name: str | None = None, *, row: type[RowT], **options: Unpack[ImporterOptions]
+    ) -> ImportDecorator[RowT]:
+        """Register the decorated function as an importer; see `JobRegistry.importer`."""
+        return importer(self.registry, name, row=row, **options)
+
     def include(self, registry: JobRegistry) -> None:
         """Adopt the job types of a registry.
 
@@ -204,6 +214,10 @@ class Engine:
 
         return register
 
+    @overload
+    async def dispatch(
+        self, what: ImportType[Any], /, source: Source, **call: Unpack[ImportArguments]
+    ) -> JobHandle[None]: ...
     @overload
     async def dispatch(self, what: JobType[P, R], /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]: ...
     @overload

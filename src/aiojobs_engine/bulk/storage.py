@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
@@ -58,7 +58,7 @@ class LocalStorage:
         return f"{owner}/{digest.hexdigest()}"
 
     @asynccontextmanager
-    async def open(self, name: str) -> AsyncIterator[Path]:
+    async def open(self, name: str) -> AsyncGenerator[Path]:
         """The file itself; it is not to be changed.
 
         Raises:

@@ -61,6 +61,7 @@ class Job(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     kind: str
     payload: bytes
     options: Mapping[str, Any]
+    strategy: str = "single"
 
     async def push(self, dispatcher: Dispatcher[Handle_co]) -> Handle_co:
         """The same as `engine.dispatch(job)`."""

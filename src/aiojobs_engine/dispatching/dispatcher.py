@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import anyio.lowlevel
 
+from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import ConfigError, EngineError, IdConflict, PayloadError
 from aiojobs_engine.core.job import Job
@@ -44,7 +45,7 @@ class Dispatcher:
         if isinstance(what, JobType):
             job_type = cast("JobType[..., Any]", what)
             session.templates.adopt(job_type)
-            job: Job[Any] = job_type.job(*args, **kwargs)
+            job: Job[Any] = await _job(session, job_type, args, kwargs)
         elif isinstance(what, str):
             job = await self._named(session, what, args, kwargs)
         else:
@@ -83,7 +84,8 @@ class Dispatcher:
         job_type = session.registry.types.get(name)
         if job_type is not None:
             arguments, queue = parted_queue(kwargs, job_type.arguments.names)
-            return (job_type if queue is None else job_type.options(queue=queue)).job(*args, **arguments)
+            job_type = job_type if queue is None else job_type.options(queue=queue)
+            return await _job(session, job_type, args, arguments)
         if args:
             raise PayloadError(f"{name}: a job type whose code is not here takes its arguments by name")
         record = await session.templates.published(name)
@@ -119,6 +121,15 @@ class Dispatcher:
             if answer.conflict:
                 raise _at(IdConflict(answer.job_id), index)
         return [JobHandle(answer.job_id, self._open, created=answer.created) for answer in answers]
+
+
+async def _job(
+    session: Session, job_type: JobType[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Job[Any]:
+    if isinstance(job_type, ImportType):
+        importer = cast("ImportType[Any]", job_type)
+        return await importer.prepared(session.storage, session.settings, args, kwargs)
+    return job_type.job(*args, **kwargs)
 
 
 def _only_job(what: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:

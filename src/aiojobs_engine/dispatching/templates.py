@@ -159,7 +159,11 @@ class Templates:
         prototype = template.prototype
         if not template.is_timed:
             return msgspec.structs.replace(
-                prototype, id=checked_name(job.id, "a job id"), payload=msgspec.Raw(payload), created_at=now
+                prototype,
+                id=checked_name(job.id, "a job id"),
+                payload=msgspec.Raw(payload),
+                created_at=now,
+                strategy=job.strategy,
             )
         due_at, expires_at = _times(template, now)
         if expires_at is not None and due_at is not None and expires_at <= due_at:
@@ -169,6 +173,7 @@ class Templates:
             id=checked_name(job.id, "a job id"),
             payload=msgspec.Raw(payload),
             created_at=now,
+            strategy=job.strategy,
             scheduled_at=due_at,
             expires_at=expires_at,
         )

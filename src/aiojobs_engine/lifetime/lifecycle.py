@@ -105,7 +105,12 @@ class Lifecycle:
         if bus.is_heard:
             store.tap(bus.publish)
         self.door.session = Session(
-            store, clock=self.clock, settings=self._settings, registry=self._registry, bus=bus
+            store,
+            storage=self.storage,
+            clock=self.clock,
+            settings=self._settings,
+            registry=self._registry,
+            bus=bus,
         )
 
     async def _leave(self) -> None:

@@ -11,6 +11,7 @@ from aiojobs_engine.dispatching.templates import Templates
 from aiojobs_engine.events.bus import EventBus
 from aiojobs_engine.ports.backend import Enqueued, Store
 from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.batcher import Batcher
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.waiting import Follower
@@ -33,16 +34,25 @@ class Session:
         "pid",
         "registry",
         "settings",
+        "storage",
         "store",
         "templates",
         "writes",
     )
 
     def __init__(
-        self, store: Store, *, clock: Clock, settings: Settings, registry: JobRegistry, bus: EventBus
+        self,
+        store: Store,
+        *,
+        storage: Storage,
+        clock: Clock,
+        settings: Settings,
+        registry: JobRegistry,
+        bus: EventBus,
     ) -> None:
         """Belong to the running loop and this process; `store` is open."""
         self.store = store
+        self.storage = storage
         self.clock = clock
         self.settings = settings
         self.registry = registry

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-BLOCK = 256 * 1024
+BLOCK = 64 * 1024
 RECORD_BYTES = 1024 * 1024
 
 

@@ -1,0 +1,277 @@
+"""Importers: job types whose handler gets rows, checked and by the chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, TypedDict, Unpack, cast
+
+import msgspec
+
+from aiojobs_engine.bulk.chunk import PartRun, TooManyFailures, bare_faults, lost_faults
+from aiojobs_engine.bulk.intake import store_source
+from aiojobs_engine.bulk.plan import Part, Plan, decode_plan, encode_plan
+from aiojobs_engine.bulk.planner import has_more_rows, spawn, whole
+from aiojobs_engine.bulk.row_types import RowT
+from aiojobs_engine.bulk.rows import RowModel
+from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.errors import ConfigError, EngineError, PayloadError, SourceChanged, did_you_mean
+from aiojobs_engine.core.job import CallOptions, Job
+from aiojobs_engine.core.outcome import SALVAGE, Cancelled, Failed, Outcome, RowsDone, Spawned
+from aiojobs_engine.core.status import Counters, ErrorInfo
+from aiojobs_engine.ports.backend import Claim, Record
+from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.runtime.context import JobContext
+from aiojobs_engine.runtime.ids import IdSource
+from aiojobs_engine.runtime.registry import JobType, RowsLost
+
+MOST_ROWS = 100_000
+
+ChunkSize = Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)]
+
+
+class ImportCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a dispatch of an importer takes beside the source.
+
+    Attributes:
+        chunk_size: rows per chunk, 1 to 100,000; None for the importer's, else the configured size.
+        mapping: columns of the source to fields of the row type.
+        dry_run: read and check everything, call no handler.
+        allow_duplicates: rows whose key came before in the source are handled too.
+        force_single: run as one job, however many rows there are; all of them are in memory at once.
+        max_failures: stop when more rows than these have failed.
+    """
+
+    chunk_size: ChunkSize | None = None
+    mapping: dict[str, str] = {}
+    dry_run: bool = False
+    allow_duplicates: bool = False
+    force_single: bool = False
+    max_failures: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class ImportArguments(TypedDict, total=False):
+    """The same for type checkers; see `ImportCall`."""
+
+    chunk_size: int | None
+    mapping: Mapping[str, str] | None
+    dry_run: bool
+    allow_duplicates: bool
+    force_single: bool
+    max_failures: int | None
+
+
+class ImportType(JobType[..., None], Generic[RowT]):
+    """A registered importer.
+
+    Attributes:
+        model: its row type.
+        chunk_size: rows per chunk, None for the configured size.
+        delimiter: that of its text files, None to find it in each.
+    """
+
+    def __init__(
+        self,
+        fn: Any,
+        *,
+        name: str,
+        row: type[RowT],
+        key: str | None,
+        chunk_size: int | None,
+        delimiter: str | None,
+        options: Mapping[str, Any],
+        ids: IdSource,
+    ) -> None:
+        """Compile the handler and the row type.
+
+        Raises:
+            ConfigError: one of the arguments, or the handler's signature, can't be used.
+        """
+        super().__init__(fn, name=name, kind="import", options=options, ids=ids)
+        if len(self.arguments.names) != 1:
+            raise ConfigError(
+                f"importer {name!r} takes {', '.join(self.arguments.names) or 'nothing'}; "
+                "an importer's handler takes a list of rows, and may take a JobContext before it"
+            )
+        if chunk_size is not None and not 1 <= chunk_size <= MOST_ROWS:
+            raise ConfigError(f"importer {name!r}: chunk_size must be 1 to {MOST_ROWS:,}, got {chunk_size!r}")
+        if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n'):
+            raise ConfigError(f"importer {name!r}: delimiter must be one ASCII character, got {delimiter!r}")
+        self.model = RowModel(row, key, f"importer {name!r}")
+        self.chunk_size = chunk_size
+        self.delimiter = delimiter
+
+    def options(self, **options: Unpack[CallOptions]) -> ImportType[RowT]:
+        """The same importer with options for one call; they win over all others.
+
+        Raises:
+            ConfigError: an option is unknown or out of range.
+        """
+        return cast("ImportType[RowT]", super().options(**options))
+
+    def job(self, *args: Any, **kwargs: Any) -> Job[None]:
+        """Refuse: a job of rows exists only once they are stored, and `engine.dispatch` does both.
+
+        Raises:
+            ConfigError: always.
+        """
+        del args, kwargs
+        raise ConfigError(
+            f"{self.name} is an importer, whose rows are stored first: use engine.dispatch(importer, source)"
+        )
+
+    def job_from_json(self, encoded: bytes) -> Job[None]:
+        """Refuse, as `job` does."""
+        return self.job(encoded)
+
+    async def prepared(
+        self, storage: Storage, settings: Settings, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Job[None]:
+        """Check the arguments of a dispatch, store the source, and make the job; `args` is the source.
+
+        Raises:
+            SourceError: the source can't be imported; nothing is stored.
+            PayloadError: another argument is wrong.
+            ConfigError: this release can't read the format, or the storage can't be used.
+        """
+        source, call = self._parsed(args, kwargs)
+        job_id: str = self._call_options.get("id") or self._ids()
+
+        def check(columns: Any) -> None:
+            self.model.check_mapping(call.mapping, columns)
+            if columns is not None:
+                self.model.check_columns(columns, call.mapping)
+
+        stored = await store_source(storage, job_id, source, self.delimiter, check)
+        plan = Plan(
+            source=stored.name,
+            size=stored.size,
+            form=stored.form,
+            label=stored.label,
+            chunk_size=call.chunk_size or self.chunk_size or settings.chunking.size,
+            mapping=call.mapping,
+            is_single=call.force_single,
+            dry_run=call.dry_run,
+            allow_duplicates=call.allow_duplicates,
+            max_failures=call.max_failures,
+        )
+        if not call.force_single:
+            async with storage.open(stored.name) as path:
+                is_single = not await has_more_rows(path, plan, settings.chunking.threshold)
+            plan = msgspec.structs.replace(plan, is_single=is_single)
+        return Job(
+            id=job_id,
+            type=self.name,
+            kind=self.kind,
+            payload=encode_plan(plan),
+            options=self._call_options,
+            strategy="single" if plan.is_single else "batch",
+        )
+
+    async def abandoned(self, storage: Storage, job: Job[None]) -> None:
+        """Remove the source of a job that was certainly not stored, unless its id was given by the caller."""
+        if "id" not in job.options:
+            await storage.remove(job.id)
+
+    async def perform(self, context: JobContext, claim: Claim) -> Outcome:
+        """Plan an import, or run the handler on the rows of a part; whatever it raises goes to the caller."""
+        try:
+            plan = decode_plan(claim.envelope.payload)
+        except PayloadError as error:
+            return Failed(error, permanent="payload")
+        try:
+            if plan.part is not None:
+                return await self._chunk(context, plan, plan.part)
+            if plan.is_single:
+                return await self._single(context, plan)
+            await spawn(context, plan, self.model.key)
+        except SourceChanged as error:
+            return Failed(error, permanent="source_changed")
+        except TooManyFailures as error:
+            return Failed(error, permanent="max_failures")
+        return Spawned()
+
+    def can_salvage(self, claim: Claim) -> bool:
+        """Whether the job has rows that can be parted, and was not salvaged yet."""
+        plan = _plan_of(claim)
+        return plan is not None and claim.cursor != SALVAGE and (plan.part is not None or plan.is_single)
+
+    async def lost_rows(self, context: JobContext, claim: Claim, error: ErrorInfo) -> RowsLost:
+        """All rows of the part failed, with the message of the job's own failure."""
+        plan = _plan_of(claim)
+        part = None if plan is None else plan.part
+        if plan is None or (part is None and not plan.is_single):
+            return RowsLost(counters=claim.counters)
+        message = error.message or error.type
+        try:
+            part = part or await self._whole(context, plan)
+            faults = await lost_faults(self, context, plan, part, message)
+        except (EngineError, OSError):
+            part = part or Part(rows=claim.counters.total)
+            faults = bare_faults(part, message)
+        skipped = part.rows - len(faults)
+        counters = Counters(skipped, len(faults), skipped, part.rows)
+        return RowsLost(counters=counters, faults=tuple(faults), resolved=() if part.is_retry else None)
+
+    async def _chunk(self, context: JobContext, plan: Plan, part: Part) -> Outcome:
+        if (
+            plan.max_failures is not None
+            and not part.is_retry
+            and await _has_failed(context, plan.max_failures)
+        ):
+            return Cancelled()
+        return await PartRun(self, context, plan, part).done()
+
+    async def _single(self, context: JobContext, plan: Plan) -> RowsDone:
+        part = await self._whole(context, plan)
+        if part.rows != context.claim.counters.total:
+            await context.port.record(Record(lease=context.claim.lease, counters=Counters(total=part.rows)))
+        return await PartRun(self, context, plan, part).done(most_faults=plan.max_failures)
+
+    async def _whole(self, context: JobContext, plan: Plan) -> Part:
+        async with context.port.storage.open(plan.source) as path:
+            return await whole(path, plan, self.model.key)
+
+    def _parsed(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ImportCall]:
+        named = dict(kwargs)
+        if args:
+            source, *others = args
+        elif "source" in named:
+            source, others = named.pop("source"), []
+        else:
+            raise PayloadError(f"{self.name}: the argument 'source' is missing", argument="source")
+        if others:
+            raise PayloadError(f"{self.name} takes one positional argument, the source; got {len(args)}")
+        known = {*ImportCall.__struct_fields__, "source"}
+        for name, value in list(named.items()):
+            if name not in known or name == "source":
+                raise PayloadError(
+                    f"{self.name} takes no argument {name!r}{did_you_mean(name, known)}", argument=name
+                )
+            if isinstance(value, Mapping):
+                named[name] = dict(cast("Mapping[object, object]", value))
+            elif value is None and name == "mapping":
+                del named[name]
+        try:
+            return source, msgspec.convert(named, ImportCall)
+        except msgspec.ValidationError as error:
+            message, _, place = str(error).partition(" - at `$.")
+            argument = place.strip("`").split("[")[0] or None
+            raise PayloadError(f"{self.name}: {argument}: {message}", argument=argument) from error
+
+
+def _plan_of(claim: Claim) -> Plan | None:
+    try:
+        return decode_plan(claim.envelope.payload)
+    except PayloadError:
+        return None
+
+
+async def _has_failed(context: JobContext, max_failures: int) -> bool:
+    """Whether the import of this chunk has too many failed rows; it is cancelled then."""
+    parent_id = context.claim.envelope.parent_id
+    jobs = context.engine.jobs
+    status = await jobs.get(parent_id)
+    if status.failed <= max_failures:
+        return False
+    await jobs.cancel(parent_id)
+    return True

@@ -1,0 +1,205 @@
+"""What travels in the payload of an import and of its chunks: never rows, only where they stand."""
+
+from collections.abc import Iterable, Iterator
+from zlib import crc32
+
+import msgspec
+
+from aiojobs_engine.bulk.sources import Form
+from aiojobs_engine.bulk.sources.lines import Window
+from aiojobs_engine.bulk.sources.records import Span
+from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.errors import PayloadError
+from aiojobs_engine.core.instant import Instant
+
+
+class Unreadable(msgspec.Struct, frozen=True, array_like=True):
+    """A record that can't be read at all: its row number, where it begins, and why."""
+
+    number: int
+    offset: int
+    reason: str
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Some records of a source.
+
+    Attributes:
+        rows: how many rows count here: all records but empty lines.
+        checksum: CRC-32 of the bytes of all spans in their order.
+        skipped: first and last row numbers of duplicates.
+        is_retry: these rows had failed before.
+    """
+
+    rows: int
+    spans: tuple[Span, ...] = ()
+    checksum: int = 0
+    unreadable: tuple[Unreadable, ...] = ()
+    skipped: tuple[tuple[int, int], ...] = ()
+    is_retry: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The payload of an import; that of a chunk has a `part` too.
+
+    Attributes:
+        source: the name in the storage, which tells one content from another.
+        size: bytes of the source.
+        label: the file's own name, for people.
+        mapping: columns to fields.
+        is_single: the import runs as one job.
+    """
+
+    source: str
+    size: int
+    form: Form
+    chunk_size: int
+    label: str = ""
+    mapping: dict[str, str] = {}
+    is_single: bool = False
+    dry_run: bool = False
+    allow_duplicates: bool = False
+    max_failures: int | None = None
+    part: Part | None = None
+
+
+_decoder = msgspec.json.Decoder(Plan)
+_encoder = msgspec.json.Encoder()
+
+
+def encode_plan(plan: Plan) -> bytes:
+    """The payload."""
+    return _encoder.encode(plan)
+
+
+def decode_plan(payload: bytes | msgspec.Raw) -> Plan:
+    """The plan in a payload.
+
+    Raises:
+        PayloadError: it is none.
+    """
+    try:
+        return _decoder.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise PayloadError(f"the payload is no plan of an import: {error}") from error
+
+
+def chunk_envelope(
+    parent: Envelope, plan: Plan, part: Part, *, epoch: int, number: int, now: Instant
+) -> Envelope:
+    """The chunk job `number` of the epoch; planned again it has the same id."""
+    return Envelope(
+        id=f"{parent.id}.{epoch}.{number}",
+        type=parent.type,
+        kind=parent.kind,
+        queue=parent.queue,
+        priority=parent.priority,
+        user_id=parent.user_id,
+        retry=parent.retry,
+        timeout=parent.timeout,
+        max_crashes=parent.max_crashes,
+        tags=parent.tags,
+        meta=parent.meta,
+        headers=parent.headers,
+        parent_id=parent.id,
+        strategy="batch",
+        total=part.rows,
+        created_at=now,
+        payload=msgspec.Raw(encode_plan(msgspec.structs.replace(plan, part=part))),
+    )
+
+
+class SeenKeys:
+    """The keys of all rows so far, as 64-bit digests: two different keys meet with a chance of 1 in 2**64."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._digests: set[int] = set()
+
+    def repeated(self, keys: list[bytes]) -> list[int]:
+        """The positions of keys that came before, here or earlier; empty keys never repeat."""
+        digests = list(map(hash, keys))
+        fresh = set(digests)
+        if len(fresh) == len(digests) and fresh.isdisjoint(self._digests):
+            self._digests |= fresh
+            return []
+        again: list[int] = []
+        for position, digest in enumerate(digests):
+            if digest in self._digests and keys[position]:
+                again.append(position)
+            self._digests.add(digest)
+        return again
+
+
+def parts(windows: Iterable[Window], size: int, seen: SeenKeys | None) -> Iterator[Part]:
+    """Parts of `size` records, the last one of fewer; without those that hold nothing but empty lines."""
+    draft = _Draft()
+    number = 1
+    for window in windows:
+        repeated = [] if seen is None or window.keys is None else seen.repeated(window.keys)
+        position = begin = 0
+        while position < len(window.lengths):
+            end = min(len(window.lengths), position + size - draft.records)
+            length = sum(window.lengths[position:end])
+            blanks = sum(position <= blank < end for blank in window.blanks)
+            if window.unreadable is not None:
+                draft.add_unreadable(Unreadable(number, window.offset, window.unreadable))
+            else:
+                span = Span(window.offset + begin, length, number + position, end - position)
+                draft.add(span, window.data[begin : begin + length], blanks)
+                draft.skip(number + again for again in repeated if position <= again < end)
+            position, begin = end, begin + length
+            if draft.records == size:
+                if draft.rows:
+                    yield draft.part()
+                draft = _Draft()
+        number += len(window.lengths)
+    if draft.rows:
+        yield draft.part()
+
+
+class _Draft:
+    """A part in the making."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.rows = 0
+        self._checksum = 0
+        self._spans: list[Span] = []
+        self._unreadable: list[Unreadable] = []
+        self._skipped: list[tuple[int, int]] = []
+
+    def add(self, span: Span, data: bytes, blanks: int) -> None:
+        self._checksum = crc32(data, self._checksum)
+        self.records += span.records
+        self.rows += span.records - blanks
+        if self._spans and _follows(self._spans[-1], span):
+            offset, length, first, records = self._spans[-1]
+            self._spans[-1] = Span(offset, length + span.length, first, records + span.records)
+        else:
+            self._spans.append(span)
+
+    def add_unreadable(self, unreadable: Unreadable) -> None:
+        self._unreadable.append(unreadable)
+        self.records += 1
+        self.rows += 1
+
+    def skip(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            if self._skipped and self._skipped[-1][1] == number - 1:
+                self._skipped[-1] = (self._skipped[-1][0], number)
+            else:
+                self._skipped.append((number, number))
+
+    def part(self) -> Part:
+        return Part(
+            rows=self.rows,
+            spans=tuple(self._spans),
+            checksum=self._checksum,
+            unreadable=tuple(self._unreadable),
+            skipped=tuple(self._skipped),
+        )
+
+
+def _follows(before: Span, span: Span) -> bool:
+    return before.offset + before.length == span.offset and before.first + before.records == span.first

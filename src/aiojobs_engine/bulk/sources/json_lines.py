@@ -1,0 +1,60 @@
+"""Rows as JSON objects, one a line: what iterables of mappings are stored as."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import msgspec
+
+from aiojobs_engine.bulk.sources.lines import LineBlocks, Window
+from aiojobs_engine.bulk.sources.records import Piece, RawRows
+
+_NO_KEY = (b"", b"null", b'""')
+
+_rows = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+class JsonLines(msgspec.Struct, frozen=True, tag="json_lines"):
+    """JSON objects in UTF-8, one a line, none longer than a record may be; written by the engine itself."""
+
+    def header(self, file: BinaryIO) -> list[str] | None:
+        """None: each row names its own columns."""
+        del file
+        return None
+
+    def scan(self, file: BinaryIO, mapping: Mapping[str, str], key: str | None) -> Iterator[Window]:
+        """All records in order, with the values of the field `key`."""
+        decoder = None if key is None else _key_decoder(key, mapping)
+        blocks = LineBlocks(file, 0)
+        for block in blocks:
+            lines = block.splitlines()
+            keys = None if decoder is None else _keys(decoder, lines)
+            yield Window(blocks.offset - len(block), block, [len(line) + 1 for line in lines], keys=keys)
+
+    def read(self, file: BinaryIO, pieces: Iterable[Piece], mapping: Mapping[str, str]) -> RawRows:
+        """The rows of `pieces`."""
+        del file
+        numbers: list[int] = []
+        originals: list[dict[str, Any]] = []
+        for first, data in pieces:
+            found = _rows.decode(_as_list(data.splitlines()))
+            numbers += range(first, first + len(found))
+            originals += found
+        if not mapping:
+            return RawRows(numbers, list(map(dict, originals)), originals.__getitem__, [])
+        records = [{mapping.get(name, name): value for name, value in row.items()} for row in originals]
+        return RawRows(numbers, records, originals.__getitem__, [])
+
+
+def _key_decoder(key: str, mapping: Mapping[str, str]) -> msgspec.json.Decoder[list[Any]]:
+    column = next((column for column, field in mapping.items() if field == key), key)
+    found = msgspec.defstruct("_KeyOnly", [("value", msgspec.Raw, msgspec.Raw())], rename={"value": column})
+    return msgspec.json.Decoder(list[found])  # type: ignore[valid-type]
+
+
+def _keys(decoder: msgspec.json.Decoder[list[Any]], lines: Sequence[bytes]) -> list[bytes]:
+    values = [bytes(row.value) for row in decoder.decode(_as_list(lines))]
+    return [b"" if value in _NO_KEY else value for value in values]
+
+
+def _as_list(lines: Sequence[bytes]) -> bytes:
+    return b"[" + b",".join(lines) + b"]"
