@@ -1,23 +1,29 @@
 """The SQLite store: what workers and dispatchers call."""
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from aiojobs_engine.backends.sqlite.alarms import Alarms
 from aiojobs_engine.backends.sqlite.bells import Bells
-from aiojobs_engine.backends.sqlite.claims import claim, extend, is_claimable, rescue
+from aiojobs_engine.backends.sqlite.claims import begin, claim, extend, is_claimable, rescue
 from aiojobs_engine.backends.sqlite.connect import Durability, check_place, connect_writer
 from aiojobs_engine.backends.sqlite.control import SqliteControl
 from aiojobs_engine.backends.sqlite.enqueue import encoded, enqueue
+from aiojobs_engine.backends.sqlite.generation import check_generation, write_generation
 from aiojobs_engine.backends.sqlite.inspector import SqliteInspector
-from aiojobs_engine.backends.sqlite.migrate import migrate
+from aiojobs_engine.backends.sqlite.migrate import migrate, raise_generation
 from aiojobs_engine.backends.sqlite.reader import Reader
 from aiojobs_engine.backends.sqlite.settle import record, settle
 from aiojobs_engine.backends.sqlite.stream import SqliteStream, cursor_of
+from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.backends.sqlite.upkeep import promote
+from aiojobs_engine.backends.sqlite.wake import Bell, Listeners
 from aiojobs_engine.backends.sqlite.writer import Writer, Written
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.events import JobEvent
@@ -45,8 +51,10 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         path: the database; SQLite keeps `-wal` and `-shm` files beside it.
     """
 
-    def __init__(self, path: Path, *, clock: Clock, durability: Durability = "full") -> None:
-        """Touch nothing before `open`.
+    def __init__(
+        self, path: Path, *, clock: Clock, durability: Durability = "full", max_events: int = 100_000
+    ) -> None:
+        """Touch nothing before `open`; keep at least the last `max_events` events, and few more.
 
         Args:
             durability: `full` syncs every commit to the disk, so that an acknowledged job survives a power
@@ -60,6 +68,11 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         self._reader: Reader | None = None
         self._pid = os.getpid()
         self._sink = None
+        self._max_events = max_events
+        self._untrimmed = 0
+        self._alarms = Alarms(path)
+        self._listeners: Listeners | None = None
+        self._doorbell: Bell | None = None
 
     async def open(self) -> None:
         """Connect, check and migrate; see the port."""
@@ -67,8 +80,15 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
             return
         check_place(self._path)
         self._pid = os.getpid()
+        self._listeners = Listeners(self._path, self._clock.boot()[1])
+        self._doorbell = Bell(self._path, self._listeners.names)
         writer = Writer(
-            self._path, self._clock, self._connect, after_commit=self._after_commit, on_loop=self._on_loop
+            self._path,
+            self._clock,
+            self._connect,
+            self._disconnect,
+            after_commit=self._after_commit,
+            on_loop=self._on_loop,
         )
         await writer.open()
         reader = Reader(self._path, writer.check_file)
@@ -85,6 +105,8 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         writer, reader = self._writer, self._reader
         self._writer = self._reader = None
         self._bells.ring()
+        if self._listeners is not None:
+            self._listeners.close()
         if reader is not None:
             await reader.close()
         if writer is not None:
@@ -98,18 +120,25 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         jobs = encoded(envelopes)
         return await self._write(lambda tx: enqueue(tx, jobs), len(jobs))
 
-    async def claim(self, watch: Watch, limit: int, lease: float) -> list[Claim]:
+    async def claim(self, watch: Watch, limit: int, lease: float, ahead: int = 0) -> list[Claim]:
         """Lease pending jobs in claim order; see the port."""
         self._writing()
         if limit <= 0:
             return []
-        return await self._write(lambda tx: claim(tx, watch, limit, lease), limit)
+        return await self._write(lambda tx: claim(tx, watch, limit, lease, ahead), limit)
 
     async def wait(self, watch: Watch, timeout: float) -> None:
         """Return when the watched queues may have gained work, or after `timeout` seconds."""
         self._writing()
+        self._listen("jobs")
         with self._bells.for_jobs() as bell:
             await self._until(bell, timeout, lambda tx: is_claimable(tx, watch))
+
+    async def begin(self, leases: Sequence[Lease]) -> None:
+        """Note that jobs which were claimed ahead run now; see the port."""
+        self._writing()
+        if leases:
+            await self._write(lambda tx: begin(tx, leases), len(leases))
 
     async def extend(self, leases: Sequence[Lease], lease: float) -> list[LeaseStatus]:
         """Let leases end `lease` seconds from now; see the port."""
@@ -135,31 +164,65 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
 
     async def promote(self, limit: int) -> Promoted:
         """Expire what is too late, and make due jobs pending; see the port."""
-        return await self._write(lambda tx: promote(tx, limit), limit)
+        return await self._write(lambda tx: self._promote(tx, limit), limit)
 
     async def rescue(self, worker: str, limit: int, lease: float) -> list[Claim]:
         """Take over leases that ran out; see the port."""
         return await self._write(lambda tx: rescue(tx, worker, limit, lease), limit)
 
+    def _promote(self, tx: Transaction, limit: int) -> Promoted:
+        self._alarms.look(tx)
+        return promote(tx, limit)
+
     def _connect(self) -> sqlite3.Connection:
         connection = connect_writer(self._path, self._durability)
         try:
-            migrate(connection, self._path)
-            connection.execute("PRAGMA journal_mode = WAL")
+            is_new = migrate(connection, self._path)
+            number = raise_generation(connection)
         except BaseException:
             connection.close()
             raise
+        if not is_new:
+            check_generation(self._path, number - 1)
+        write_generation(self._path, number)
         return connection
+
+    def _disconnect(self, connection: sqlite3.Connection) -> None:
+        if self._doorbell is not None:
+            self._doorbell.close()
+        with suppress(sqlite3.Error):
+            write_generation(self._path, raise_generation(connection))
+        connection.close()
 
     def _after_commit(self, written: Written) -> None:
         """Tell other processes; on the writer's thread."""
+        if self._doorbell is not None:
+            self._doorbell.ring(jobs=written.woke, events=bool(written.rows))
 
     def _on_loop(self, written: Written) -> None:
         """Tell this process."""
-        if written.woke or written.events:
-            self._bells.ring(jobs=written.woke, events=bool(written.events))
+        if written.woke:
+            self._bells.ring("jobs")
+        if written.events:
+            self._bells.ring("events")
+            self._trim(len(written.events))
         if self._sink is not None and written.events:
             self._sink(_with_ids(written))
+
+    def _trim(self, stored: int) -> None:
+        """Now and then, delete the events that are too many."""
+        self._untrimmed += stored
+        if self._untrimmed < self._max_events // 10 or self._writer is None:
+            return
+        self._untrimmed = 0
+        trimmed = self._writer.submit(lambda tx: tx.run("trim_events", keep=self._max_events))
+        trimmed.add_done_callback(_pass_over)
+
+
+def _pass_over(trimmed: "asyncio.Future[int]") -> None:
+    """A trim that failed is made up for by the next one."""
+    if not trimmed.cancelled():
+        trimmed.exception()
 
 
 def _with_ids(written: Written) -> list[JobEvent]:

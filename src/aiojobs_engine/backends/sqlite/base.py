@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from aiojobs_engine.backends.sqlite.bells import Bells
 from aiojobs_engine.backends.sqlite.reader import Reader
 from aiojobs_engine.backends.sqlite.transaction import Transaction
+from aiojobs_engine.backends.sqlite.wake import Kind, Listeners
 from aiojobs_engine.backends.sqlite.writer import Writer
 from aiojobs_engine.core.errors import BackendClosed, ForkedEngineError
 from aiojobs_engine.core.events import JobEvent
@@ -23,6 +25,7 @@ class Part:
     _path: Path
     _clock: Clock
     _bells: Bells
+    _listeners: Listeners | None
     _writer: Writer | None
     _reader: Reader | None
     _pid: int
@@ -46,6 +49,11 @@ class Part:
             left = deadline - self._clock.monotonic()
             if left <= 0 or await bell.wait(min(left, _POLL_SECONDS)) or self._writer is None:
                 return
+
+    def _listen(self, kind: Kind) -> None:
+        """Let other processes ring when they did something of this kind."""
+        if self._listeners is not None:
+            self._listeners.listen(kind, partial(self._bells.ring, kind))
 
     def _writing(self) -> Writer:
         self._check_process()

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Literal
 
 from aiojobs_engine.ports.clock import Clock, Wake
 
@@ -25,11 +26,11 @@ class Bells:
         """A bell that rings when events may have been stored."""
         yield from self._hung_up(self._events)
 
-    def ring(self, *, jobs: bool = True, events: bool = True) -> None:
-        """Wake those that wait."""
-        for bell in self._jobs if jobs else ():
+    def ring(self, kind: Literal["jobs", "events"] | None = None) -> None:
+        """Wake those that wait for this; None wakes all."""
+        for bell in () if kind == "events" else self._jobs:
             bell.set()
-        for bell in self._events if events else ():
+        for bell in () if kind == "jobs" else self._events:
             bell.set()
 
     def _hung_up(self, place: set[Wake]) -> Generator[Wake]:

@@ -41,6 +41,7 @@ class _Held(msgspec.Struct, array_like=True, gc=False):
     started_at: int | None
     worker: str | None
     cursor: str | None
+    ahead: int
 
     @property
     def counters(self) -> Counters:
@@ -71,7 +72,7 @@ _seqs = msgspec.json.Decoder(list[int]).decode
 _extended = msgspec.json.Decoder(list[tuple[int, int, bool, bool]]).decode
 
 
-def claim(tx: Transaction, watch: Watch, limit: int, lease: float) -> list[Claim]:
+def claim(tx: Transaction, watch: Watch, limit: int, lease: float, ahead: int = 0) -> list[Claim]:
     """Lease the first `limit` jobs in claim order; those past their time that are met on the way expire."""
     claims: list[Claim] = []
     for _ in range(_TURNS):
@@ -79,7 +80,9 @@ def claim(tx: Transaction, watch: Watch, limit: int, lease: float) -> list[Claim
         if picked.past:
             expire_jobs(tx, picked.past)
         if picked.seqs:
-            claims += _lease(tx, watch.worker, picked.seqs, lease)
+            at_once = max(0, limit - ahead - len(claims))
+            claims += _lease(tx, watch.worker, picked.seqs[:at_once], lease)
+            claims += _lease(tx, watch.worker, picked.seqs[at_once:], lease, ahead=1)
         if not picked.more or len(claims) >= limit:
             return claims
     tx.woke = True
@@ -148,9 +151,17 @@ def _merged(lanes: list[list[tuple[int, int, int]]], share: int, limit: int) -> 
     return _Picked(seqs, expired, more=end is not None)
 
 
-def _lease(tx: Transaction, worker: str, seqs: Sequence[int], lease: float) -> list[Claim]:
+def begin(tx: Transaction, leases: Sequence[Lease]) -> None:
+    """Note that jobs which were claimed ahead run now."""
+    tx.run("begin", leases=[(held.ref, held.token) for held in leases])
+
+
+def _lease(tx: Transaction, worker: str, seqs: Sequence[int], lease: float, *, ahead: int = 0) -> list[Claim]:
+    if not seqs:
+        return []
     held = _hold(tx, seqs)
-    tx.run("claim", seqs=seqs, boot=tx.boot[0], until=tx.lease_until(lease), worker=worker, now=tx.now)
+    until = tx.lease_until(lease)
+    tx.run("claim", seqs=seqs, boot=tx.boot[0], until=until, worker=worker, now=tx.now, ahead=ahead)
     claims: list[Claim] = []
     for row, envelope in held:
         claims.append(taken := _claim(row, envelope, tx.now))
@@ -182,4 +193,5 @@ def _claim(row: _Held, envelope: Envelope, started_at: Instant, lost_worker: str
         cursor=None if row.cursor is None else bytes.fromhex(row.cursor),
         cancelling=bool(row.cancelling),
         lost_worker=lost_worker,
+        has_started=lost_worker is None or not row.ahead,
     )

@@ -3,12 +3,16 @@
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
+from aiojobs_engine.backends.sqlite.errors import primary_code
 from aiojobs_engine.backends.sqlite.sql import migration, sql
 from aiojobs_engine.core.errors import SchemaMismatch
 
 APPLICATION_ID = 0x61696F6A  # "aioj"
 SCHEMA = 1
+_TRIES = 100
+_TRY_SECONDS = 0.05
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> bool:
@@ -17,10 +21,9 @@ def migrate(connection: sqlite3.Connection, path: Path) -> bool:
     Raises:
         SchemaMismatch: it belongs to another program or to a newer release.
     """
-    if (_pragma(connection, "application_id"), _pragma(connection, "user_version")) == (
-        APPLICATION_ID,
-        SCHEMA,
-    ):
+    found = _checked_version(connection, path)
+    _use_log(connection)
+    if found == SCHEMA:
         return False
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -35,6 +38,25 @@ def migrate(connection: sqlite3.Connection, path: Path) -> bool:
             connection.execute("ROLLBACK")
         raise
     return found == 0
+
+
+def raise_generation(connection: sqlite3.Connection) -> int:
+    """Count one more use of the database; the new number."""
+    return int(connection.execute(sql("raise_generation")).fetchone()[0])
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, for which the file must be free for a moment."""
+    for _ in range(_TRIES):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if primary_code(error) != sqlite3.SQLITE_BUSY:
+                raise
+            Event().wait(_TRY_SECONDS)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _checked_version(connection: sqlite3.Connection, path: Path) -> int:

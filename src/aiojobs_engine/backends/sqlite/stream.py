@@ -50,6 +50,7 @@ class SqliteStream(Part):
         """Return when events after the cursor are there, or after `timeout` seconds."""
         self._writing()
         place = parsed(after)
+        self._listen("events")
         with self._bells.for_events() as bell:
             await self._until(bell, timeout, lambda tx: _is_behind(place, tx.value("newest_event"), after))
 

@@ -71,6 +71,11 @@ class Transaction:
         """The only column of the only row that `sql/<name>.sql` gives."""
         return self.one(name, **values)[0]
 
+    def data_version(self) -> int:
+        """A number that changes when another connection writes."""
+        self.statements += 1
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
     def savepoint(self) -> None:
         """Mark the place that `back` returns to."""
         self.statements += 1

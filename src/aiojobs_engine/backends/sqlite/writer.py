@@ -8,6 +8,7 @@ round is then undone and run again, each operation in a transaction of its own.
 import asyncio
 import atexit
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -78,21 +79,25 @@ class Writer:
         path: Path,
         clock: Clock,
         connect: Callable[[], sqlite3.Connection],
+        disconnect: Callable[[sqlite3.Connection], None],
         *,
         after_commit: Callable[[Written], None],
         on_loop: Callable[[Written], None],
     ) -> None:
-        """Prepare; `after_commit` runs on the thread, `on_loop` on the loop, before the answers are given."""
+        """Prepare; all callables run on the thread but `on_loop`, which runs before answers are given."""
         self.work = Work()
         self.lanes = Lanes()
         self._path = path
         self._clock = clock
         self._connect = connect
+        self._disconnect = disconnect
         self._after_commit = after_commit
         self._on_loop = on_loop
         self._queue: SimpleQueue[Operation[Any] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._pid = os.getpid()
         self._thread = Thread(target=self._main, name=f"aiojobs-sqlite-{path.name}", daemon=True)
         self._inode: tuple[int, int] | None = None
 
@@ -110,8 +115,8 @@ class Writer:
         """Run what is queued, then close the connection."""
         atexit.unregister(self._stop_at_exit)
         self._queue.put(None)
-        while self._thread.is_alive():
-            await asyncio.shield(asyncio.to_thread(self._thread.join))
+        await asyncio.shield(self._ended)
+        self._thread.join()
 
     def submit(
         self, run: Callable[[Transaction], _T], *, weight: int = 1, is_read: bool = False
@@ -140,6 +145,12 @@ class Writer:
 
     def _main(self) -> None:
         try:
+            self._run()
+        finally:
+            self._tell(lambda: _answer(self._ended, None, None))
+
+    def _run(self) -> None:
+        try:
             connection = self._connect()
             status = self._path.stat()
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to whoever opens
@@ -152,7 +163,7 @@ class Writer:
             while operations := self._take():
                 self._turn(connection, operations)
         finally:
-            connection.close()
+            self._disconnect(connection)
 
     def _take(self) -> list[Operation[Any]]:
         """Everything that is queued, within bounds; empty when it is time to stop."""
@@ -250,6 +261,8 @@ class Writer:
             _log.debug("the loop of %s was closed before the answer came", self._path)
 
     def _stop_at_exit(self) -> None:
+        if self._pid != os.getpid():
+            return
         _log.warning("%s was not closed before the process ended; use `async with engine:`", self._path)
         self._queue.put(None)
         self._thread.join(_EXIT_SECONDS)

@@ -30,6 +30,7 @@ INSERT INTO statuses (status, name) VALUES
 
 CREATE TABLE boots (boot INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;
 
+-- ahead: 1 for a job that its worker claimed before it had a slot for it, until it runs.
 -- due_at: since when the job is due, or will be. lease_until: ms of the boot `lease_boot`. chunks: how many a bulk job
 -- has; open_chunks: how many of them may still settle. kept_*: the counters of the last checkpoint. body is NULL when
 -- the envelope is large and stands in `bodies`.
@@ -52,6 +53,7 @@ CREATE TABLE jobs (
     lease_boot INTEGER,
     lease_until INTEGER,
     worker TEXT,
+    ahead INTEGER NOT NULL DEFAULT 0,
     cancelling INTEGER NOT NULL DEFAULT 0,
     pausing INTEGER NOT NULL DEFAULT 0,
     succeeded INTEGER NOT NULL DEFAULT 0,

@@ -1,5 +1,5 @@
--- Leases the jobs :seqs under their next token, and starts their run.
+-- Leases the jobs :seqs under their next token, and starts their run; with :ahead of 1 it has yet to begin.
 UPDATE jobs
 SET status = 4, token = token + 1, lease_boot = :boot, lease_until = :until, worker = :worker,
-    started_at = :now
+    started_at = :now, ahead = :ahead
 WHERE seq IN (SELECT value FROM json_each(:seqs))

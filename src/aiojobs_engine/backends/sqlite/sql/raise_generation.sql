@@ -1,0 +1,2 @@
+-- Counts one more use of the database, before and after it.
+UPDATE meta SET generation = generation + 1 RETURNING generation
