@@ -127,8 +127,7 @@ async def _job(
     session: Session, job_type: JobType[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Job[Any]:
     if isinstance(job_type, ImportType):
-        importer = cast("ImportType[Any]", job_type)
-        return await importer.prepared(session.storage, session.settings, args, kwargs)
+        return await job_type.prepared(session.storage, session.settings, args, kwargs)
     return job_type.job(*args, **kwargs)
 
 
