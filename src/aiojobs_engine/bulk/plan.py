@@ -133,7 +133,7 @@ class SeenKeys:
 
 def parts(windows: Iterable[Window], size: int, seen: SeenKeys | None) -> Iterator[Part]:
     """Parts of `size` records, the last one of fewer; without those that hold nothing but empty lines."""
-    draft = _Draft()
+    draft = Draft()
     number = 1
     for window in windows:
         repeated = [] if seen is None or window.keys is None else seen.repeated(window.keys)
@@ -152,16 +152,22 @@ def parts(windows: Iterable[Window], size: int, seen: SeenKeys | None) -> Iterat
             if draft.records == size:
                 if draft.rows:
                     yield draft.part()
-                draft = _Draft()
+                draft = Draft()
         number += len(window.lengths)
     if draft.rows:
         yield draft.part()
 
 
-class _Draft:
-    """A part in the making."""
+class Draft:
+    """A part in the making.
+
+    Attributes:
+        records: how many are in it, empty lines included.
+        rows: how many of them count.
+    """
 
     def __init__(self) -> None:
+        """Hold nothing yet."""
         self.records = 0
         self.rows = 0
         self._checksum = 0
@@ -170,6 +176,7 @@ class _Draft:
         self._skipped: list[tuple[int, int]] = []
 
     def add(self, span: Span, data: bytes, blanks: int) -> None:
+        """Take in the records of a span, which come after all others; `blanks` of them are empty lines."""
         self._checksum = crc32(data, self._checksum)
         self.records += span.records
         self.rows += span.records - blanks
@@ -180,24 +187,28 @@ class _Draft:
             self._spans.append(span)
 
     def add_unreadable(self, unreadable: Unreadable) -> None:
+        """Take in a record that can't be read."""
         self._unreadable.append(unreadable)
         self.records += 1
         self.rows += 1
 
     def skip(self, numbers: Iterable[int]) -> None:
+        """Leave out rows that were added."""
         for number in numbers:
             if self._skipped and self._skipped[-1][1] == number - 1:
                 self._skipped[-1] = (self._skipped[-1][0], number)
             else:
                 self._skipped.append((number, number))
 
-    def part(self) -> Part:
+    def part(self, *, is_retry: bool = False) -> Part:
+        """What was added."""
         return Part(
             rows=self.rows,
             spans=tuple(self._spans),
             checksum=self._checksum,
             unreadable=tuple(self._unreadable),
             skipped=tuple(self._skipped),
+            is_retry=is_retry,
         )
 
 

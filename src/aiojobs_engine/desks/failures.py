@@ -1,5 +1,6 @@
 """`engine.failures`: the rows of bulk jobs that failed."""
 
+from aiojobs_engine.bulk.failures import retry_failures
 from aiojobs_engine.core.status import JobFailure
 from aiojobs_engine.desks import interventions
 from aiojobs_engine.lifetime.session import OpenSession
@@ -33,3 +34,17 @@ class FailuresDesk:
             return Page(rows, rows[-1].id if len(rows) == size else None)
 
         return Listing(page, limit=limit, cursor=cursor)
+
+    async def retry(self, job_id: str) -> int:
+        """Run the unresolved failed rows of an import again, and only those; how many there are.
+
+        The job waits for them under its id, with `epoch` one more; rows that are good now move from `failed`
+        to `succeeded`. Without unresolved rows nothing happens. The job's code is not needed here.
+
+        Raises:
+            JobNotFound: the job is not stored.
+            IllegalTransition: it is no import, it has not ended, or its rows are being retried already.
+            SourceChanged, ConfigError: its stored source was changed, or is gone.
+        """
+        session = self._open()
+        return await retry_failures(session.store, session.storage, job_id, session.clock.now())
