@@ -179,6 +179,7 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         try:
             is_new = migrate(connection, self._path)
             number = raise_generation(connection)
+            connection.execute("PRAGMA busy_timeout = 0")
         except BaseException:
             connection.close()
             raise

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from aiojobs_engine.backends.sqlite.transaction import Transaction
-from aiojobs_engine.backends.sqlite.upkeep import expire_jobs
+from aiojobs_engine.backends.sqlite.upkeep import expire_jobs, fail_damaged
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.events import JobStarted, LeaseLost, event_of
 from aiojobs_engine.core.instant import Instant
@@ -100,7 +100,9 @@ def rescue(tx: Transaction, worker: str, limit: int, lease: float) -> list[Claim
     boot, elapsed = tx.boot
     seqs = _seqs(tx.value("lost", boot=boot, elapsed=elapsed, limit=limit))
     claims: list[Claim] = []
-    for row, envelope in _hold(tx, seqs):
+    held = _hold(tx, seqs)
+    seqs = [row.seq for row, _ in held]
+    for row, envelope in held:
         lost, attempt = row.worker or "", row.attempts + 1
         claims.append(_claim(row, envelope, Instant(row.started_at or 0), lost_worker=lost))
         tx.events.append(
@@ -160,6 +162,7 @@ def _lease(tx: Transaction, worker: str, seqs: Sequence[int], lease: float, *, a
     if not seqs:
         return []
     held = _hold(tx, seqs)
+    seqs = [row.seq for row, _ in held]
     until = tx.lease_until(lease)
     tx.run("claim", seqs=seqs, boot=tx.boot[0], until=until, worker=worker, now=tx.now, ahead=ahead)
     claims: list[Claim] = []
@@ -174,11 +177,30 @@ def _lease(tx: Transaction, worker: str, seqs: Sequence[int], lease: float, *, a
 
 
 def _hold(tx: Transaction, seqs: Sequence[int]) -> list[tuple[_Held, Envelope]]:
+    """What a claim hands out; a job whose body is damaged fails, so that it can't hold up the others."""
     held: list[tuple[_Held, Envelope]] = []
     for start in range(0, len(seqs), _LOAD):
-        rows, bodies = tx.one("hold", seqs=seqs[start : start + _LOAD])
-        held += zip(_held(rows), _bodies(bodies), strict=True)
+        part = seqs[start : start + _LOAD]
+        try:
+            held += _read_held(tx, part)
+        except (msgspec.MsgspecError, ValueError):
+            held += _hold_each(tx, part)
     return held
+
+
+def _hold_each(tx: Transaction, seqs: Sequence[int]) -> list[tuple[_Held, Envelope]]:
+    held: list[tuple[_Held, Envelope]] = []
+    for seq in seqs:
+        try:
+            held += _read_held(tx, [seq])
+        except (msgspec.MsgspecError, ValueError) as error:
+            fail_damaged(tx, seq, str(error))
+    return held
+
+
+def _read_held(tx: Transaction, seqs: Sequence[int]) -> list[tuple[_Held, Envelope]]:
+    rows, bodies = tx.one("hold", seqs=seqs)
+    return list(zip(_held(rows), _bodies(bodies or b"[]"), strict=True))
 
 
 def _claim(row: _Held, envelope: Envelope, started_at: Instant, lost_worker: str | None = None) -> Claim:

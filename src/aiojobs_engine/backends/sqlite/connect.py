@@ -11,7 +11,7 @@ from aiojobs_engine.core.errors import ConfigError
 
 Durability = Literal["full", "normal"]
 
-BUSY_MS = 5_000
+BUSY_SECONDS = 5.0
 _CACHE_KIB = 12_000
 _CHECKPOINT_PAGES = 2_000
 _WAL_BYTES = 64 * 1024 * 1024
@@ -47,13 +47,12 @@ def connect_writer(path: Path, durability: Durability) -> sqlite3.Connection:
     connection = sqlite3.connect(
         _uri(path, "rwc"),
         uri=True,
-        timeout=BUSY_MS / 1000,
+        timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
     )
     try:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         connection.execute(f"PRAGMA synchronous = {durability.upper()}")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY")

@@ -8,7 +8,7 @@ from typing import Any
 import aiosqlite
 import msgspec
 
-from aiojobs_engine.backends.sqlite.connect import BUSY_MS, reader_uri
+from aiojobs_engine.backends.sqlite.connect import BUSY_SECONDS, reader_uri
 from aiojobs_engine.backends.sqlite.errors import translated
 from aiojobs_engine.backends.sqlite.sql import sql
 
@@ -29,7 +29,7 @@ class Reader:
         connection = aiosqlite.connect(
             reader_uri(self._path),
             uri=True,
-            timeout=BUSY_MS / 1000,
+            timeout=BUSY_SECONDS,
             isolation_level=None,
             cached_statements=64,
         )

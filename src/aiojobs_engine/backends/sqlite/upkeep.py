@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aiojobs_engine.backends.sqlite.bulk import expire_queued
+from aiojobs_engine.backends.sqlite.bulk import after_end, expire_queued
 from aiojobs_engine.backends.sqlite.ledger import Ledger
 from aiojobs_engine.backends.sqlite.transaction import Transaction
+from aiojobs_engine.core.events import JobFailed
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.core.status import ErrorInfo
 from aiojobs_engine.ports.backend import Promoted
 
 _seqs = msgspec.json.Decoder(list[int]).decode
@@ -20,6 +23,22 @@ def promote(tx: Transaction, limit: int) -> Promoted:
     promoted = tx.run("promote", now=tx.now, limit=limit)
     tx.woke |= promoted > 0
     return Promoted(len(late) + promoted, tx.value("next_due"))
+
+
+def fail_damaged(tx: Transaction, seq: int, detail: str) -> None:
+    """End a job whose body can't be read; nobody could run it."""
+    ledger = Ledger(tx)
+    row = ledger.get(seq)
+    if row is None:
+        return
+    error = ErrorInfo(
+        type="payload", message=f"the stored envelope can't be read: {detail}", reason="payload"
+    )
+    ledger.set_error(row, error)
+    ledger.move(row, Status.FAILED)
+    ledger.emit(JobFailed, row, error.message, "payload")
+    after_end(ledger, row)
+    ledger.store()
 
 
 def expire_jobs(tx: Transaction, seqs: Sequence[int]) -> None:

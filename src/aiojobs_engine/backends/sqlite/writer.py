@@ -17,9 +17,11 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
+from aiojobs_engine.backends.sqlite.connect import BUSY_SECONDS
 from aiojobs_engine.backends.sqlite.errors import translated, translated_at_open
 from aiojobs_engine.backends.sqlite.lanes import Lanes
 from aiojobs_engine.backends.sqlite.transaction import Transaction
+from aiojobs_engine.backends.sqlite.turns import Turns
 from aiojobs_engine.core.errors import BackendUnavailable
 from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.ports.clock import Clock
@@ -98,6 +100,7 @@ class Writer:
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._pid = os.getpid()
+        self._turns = Turns(clock, BUSY_SECONDS)
         self._thread = Thread(target=self._main, name=f"aiojobs-sqlite-{path.name}", daemon=True)
         self._inode: tuple[int, int] | None = None
 
@@ -187,6 +190,7 @@ class Writer:
         writes = [operation for operation in waited if not operation.is_read]
         if writes:
             self._write(connection, writes, written)
+            self._turns.released()
             if written.rows or written.woke:
                 self._after_commit(written)
         for operation in waited:
@@ -199,7 +203,7 @@ class Writer:
     ) -> None:
         try:
             self.check_file()
-            connection.execute("BEGIN IMMEDIATE")
+            self._turns.begin(connection)
         except (sqlite3.Error, BackendUnavailable) as error:
             self._refuse(operations, error, written)
             return
