@@ -15,6 +15,7 @@ from tests.house.tree import ROOT
 HERE = Path(__file__).parent
 RIGHT = HERE / "right_calls.py"
 WRONG = HERE / "wrong_calls.py"
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 _MYPY_REFUSES = "# type: ignore["
 _PYRIGHT_REFUSES = "# pyright: ignore["
@@ -65,6 +66,13 @@ def _without_comments(directory: Path) -> Path:
 class TestPublicApi:
     def test_right_calls_are_accepted(self, checker: Checker) -> None:
         assert checker(RIGHT) == {}
+
+    def test_the_examples_are_accepted(self, checker: Checker) -> None:
+        assert {example.name: checker(example) for example in EXAMPLES} == {
+            "aiohttp_app.py": {},
+            "quickstart.py": {},
+            "starlette_app.py": {},
+        }
 
     def test_wrong_calls_are_refused_line_by_line(self, checker: Checker, tmp_path: Path) -> None:
         refused = checker(_without_comments(tmp_path))

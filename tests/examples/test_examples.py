@@ -1,0 +1,71 @@
+"""The examples run as they stand, and the web apps answer real requests."""
+
+from pathlib import Path
+
+import pytest
+
+from aiojobs_engine import Engine, JobStarted, JobStatus
+from tests.examples.programs import called, run, serving
+
+APPS = [
+    pytest.param("starlette_app.py", "Uvicorn running on ", id="starlette"),
+    pytest.param("aiohttp_app.py", "Running on ", id="aiohttp"),
+]
+
+
+async def _started(directory: Path, job_id: str) -> None:
+    async with Engine(f"sqlite:///{directory}/jobs.db") as engine:
+        async for event in engine.handle(job_id).events():
+            if isinstance(event, JobStarted):
+                return
+
+
+async def _settled(directory: Path, job_id: str) -> JobStatus:
+    async with Engine(f"sqlite:///{directory}/jobs.db") as engine:
+        handle = engine.handle(job_id)
+        await handle.result(timeout=20)
+        return await handle.status()
+
+
+def test_the_quickstart_prints_the_result(tmp_path: Path) -> None:
+    assert run("quickstart.py", tmp_path) == "sent 42\n"
+
+
+@pytest.mark.parametrize("name, running_on", APPS)
+class TestWebApp:
+    async def test_a_job_runs_and_its_status_is_shown(
+        self, name: str, running_on: str, tmp_path: Path
+    ) -> None:
+        with serving(name, tmp_path, running_on) as address:
+            code, started = called(f"{address}/reports", {"pages": 2})
+            assert code == 202
+
+            await _settled(tmp_path, started["id"])
+            code, shown = called(f"{address}/reports/{started['id']}")
+
+        assert code == 200
+        assert (shown["status"], shown["result"]) == ("completed", "2 pages")
+        assert (shown["processed"], shown["total"]) == (2, 2)
+
+    def test_a_wrong_argument_and_an_unknown_job_are_refused(
+        self, name: str, running_on: str, tmp_path: Path
+    ) -> None:
+        with serving(name, tmp_path, running_on) as address:
+            refused, problem = called(f"{address}/reports", {"page": 2})
+            unknown, missing = called(f"{address}/reports/none")
+
+        assert refused == 422
+        assert "did you mean 'pages'?" in problem["error"]
+        assert unknown == 404
+        assert "none" in missing["error"]
+
+    async def test_a_job_that_runs_at_the_stop_is_finished_first(
+        self, name: str, running_on: str, tmp_path: Path
+    ) -> None:
+        with serving(name, tmp_path, running_on) as address:
+            _, started = called(f"{address}/reports", {"pages": 10})
+            await _started(tmp_path, started["id"])
+
+        status = await _settled(tmp_path, started["id"])
+
+        assert (status.status, status.attempts, status.processed) == ("completed", 1, 10)
