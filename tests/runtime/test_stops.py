@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from anyio.lowlevel import checkpoint
 
 from aiojobs_engine.core.config import Settings, WorkerSettings
 from aiojobs_engine.core.retry import Retry
@@ -281,10 +282,11 @@ async def test_a_long_job_is_handed_back_at_its_next_checkpoint_and_goes_on_from
 
 async def test_the_slot_of_a_thread_that_ignores_its_timeout_stays_taken_until_the_thread_ends() -> None:
     world = World(settings=Settings(worker=WorkerSettings(concurrency=1)))
-    release = threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     @world.registry.job(timeout=5, retry=Retry.none())
     def stuck() -> None:
+        started.set()
         release.wait(10)
 
     @world.registry.job()
@@ -293,6 +295,9 @@ async def test_the_slot_of_a_thread_that_ignores_its_timeout_stays_taken_until_t
     async with world.running():
         first = await world.push(stuck.job())
         second = await world.push(next_one.job())
+        await world.clock.rest()
+        while not started.is_set():
+            await checkpoint()
         await world.clock.advance(6)
         assert (await world.status(first)).status is Status.FAILED
         assert (await world.status(second)).status is Status.PENDING
@@ -336,3 +341,17 @@ async def test_a_worker_without_slots_is_refused(concurrency: int) -> None:
 
     with pytest.raises(Exception, match="at least 1"):
         world.worker(concurrency=concurrency)
+
+
+async def test_a_function_that_is_cancelled_before_its_thread_began_never_runs_and_frees_its_slot() -> None:
+    from aiojobs_engine.runtime.offload import Offload
+
+    offload, ended, ran = Offload(1), asyncio.Event(), threading.Event()
+    task = asyncio.get_running_loop().create_task(offload.in_thread(ran.set, ended))
+    await checkpoint()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    await ended.wait()
+    assert task.cancelled()

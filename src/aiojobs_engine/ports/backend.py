@@ -82,6 +82,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         started_at: start of this run, ms since the epoch; from `rescue` that of the lost one.
         cancelling: somebody asked to cancel the job while its last lease ran.
         lost_worker: only from `rescue`: the worker whose lease ran out.
+        has_started: False, from `rescue`, for a job that was claimed ahead and never begun.
     """
 
     envelope: Envelope
@@ -94,6 +95,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cursor: bytes | None = None
     cancelling: bool = False
     lost_worker: str | None = None
+    has_started: bool = True
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -214,8 +216,11 @@ class Backend(Protocol):
         """
         ...
 
-    async def claim(self, watch: Watch, limit: int, lease: float) -> list[Claim]:
+    async def claim(self, watch: Watch, limit: int, lease: float, ahead: int = 0) -> list[Claim]:
         """Lease at most `limit` pending jobs for `lease` seconds, in claim order, with their `JobStarted`.
+
+        The last `ahead` of a full answer (fewer of a shorter one) wait in the worker for a slot: they have not
+        started until `begin` says so, and a rescue tells which never did.
 
         Order, across the queues: higher priority first, then the order in which the store accepted them. Jobs
         of other types or newer envelope versions, in paused queues, or past `expires_at` are left out, and
@@ -230,6 +235,10 @@ class Backend(Protocol):
         A hint, never a promise; at once when there is work to claim. It takes nothing, so it may be cancelled
         at any moment, and any number may wait.
         """
+        ...
+
+    async def begin(self, leases: Sequence[Lease]) -> None:
+        """Note that jobs which were claimed ahead run now; stale leases are left out."""
         ...
 
     async def extend(self, leases: Sequence[Lease], lease: float) -> list[LeaseStatus]:

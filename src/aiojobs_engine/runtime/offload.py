@@ -1,9 +1,11 @@
 """Plain functions: in threads, or in processes of their own."""
 
 import asyncio
+import contextlib
 import functools
 import importlib
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, Protocol, cast
 
 import anyio.to_process
@@ -27,16 +29,13 @@ class Offload:
         self._processes = CapacityLimiter(slots)
 
     async def in_thread(self, call: Callable[[], Any], ended: asyncio.Event) -> Any:
-        """The function's value. Cancelling returns at once; `ended` is set when the thread really ends."""
-        loop = asyncio.get_running_loop()
-
-        def run() -> Any:
-            try:
-                return call()
-            finally:
-                loop.call_soon_threadsafe(ended.set)
-
-        return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._threads)
+        """The function's value. Cancelling returns at once; `ended` is set when no thread runs it."""
+        thread = _ThreadCall(call, asyncio.get_running_loop(), ended)
+        try:
+            return await anyio.to_thread.run_sync(thread.run, abandon_on_cancel=True, limiter=self._threads)
+        except asyncio.CancelledError:
+            thread.abandon()
+            raise
 
     async def in_process(self, fn: Callable[..., Any], payload: bytes) -> Any:
         """The function's value as plain JSON data. Cancelling kills the process.
@@ -50,6 +49,37 @@ class Offload:
         except BrokenWorkerProcess as error:
             raise ChildDied(f"the process that ran {fn.__qualname__} ended without an answer") from error
         return msgspec.json.decode(answer)
+
+
+class _ThreadCall:
+    """A call that runs, or is abandoned before a thread got to it, but never both."""
+
+    def __init__(
+        self, call: Callable[[], Any], loop: asyncio.AbstractEventLoop, ended: asyncio.Event
+    ) -> None:
+        self._call = call
+        self._loop = loop
+        self._ended = ended
+        self._lock = Lock()
+        self._is_taken = False
+
+    def run(self) -> Any:
+        if not self._take():
+            return None
+        try:
+            return self._call()
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop may be closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._ended.set)
+
+    def abandon(self) -> None:
+        if self._take():
+            self._ended.set()
+
+    def _take(self) -> bool:
+        with self._lock:
+            was_taken, self._is_taken = self._is_taken, True
+        return not was_taken
 
 
 def _in_child(module: str, qualname: str, payload: bytes) -> bytes:

@@ -24,6 +24,7 @@ class Run:
     Attributes:
         leased_at: monotonic seconds, taken before the claim or renewal was sent; the lease holds from then.
         stop: why the run was told to end, None while it wasn't.
+        was_ahead: it was claimed before there was a slot for it, so the store is told when it begins.
         warnings: how often the handler was told to end.
         is_finalized: its outcome is with the finalizer; whatever the handler still does is nobody's business.
         pausing: somebody asked to pause the job; it stops at its next checkpoint.
@@ -43,6 +44,7 @@ class Run:
         "stop",
         "task",
         "warnings",
+        "was_ahead",
     )
 
     def __init__(
@@ -60,6 +62,7 @@ class Run:
         self.busy: asyncio.Event | None = None
         self.deadline = 0
         self.warnings = 0
+        self.was_ahead = False
         self.is_finalized = False
 
     @property

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from typing import Any
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.envelope import Envelope
@@ -62,17 +63,26 @@ class Runs:
         """The resolved options by job type."""
         return self._options
 
-    def start(self, claim: Claim, sent_at: float) -> None:
-        """Run the job now; while the worker stops it goes back instead."""
+    def start(self, claim: Claim, sent_at: float, *, was_ahead: bool = False) -> None:
+        """Run the job as soon as there is a slot; while the worker stops it goes back instead."""
         name = claim.envelope.type
         run = Run(claim, self._types[name], self._options[name], sent_at)
+        run.was_ahead = was_ahead
         if self._is_stopping:
-            self._finalizer.put(run, Interrupted())
-            return
+            self.hand_back(run)
+        else:
+            self._slots.start(run)
+
+    def hand_back(self, run: Run) -> None:
+        """Return a job that has not begun, with no attempt counted."""
+        self._finalizer.put(run, Interrupted())
+
+    def go(self, run: Run) -> Coroutine[Any, Any, None]:
+        """What a slot runs."""
+        claim = run.claim
         if claim.crashes >= _QUARANTINE_AFTER:
             if self._isolate is not None:
-                self._slots.start(run, self._quarantine(run, self._isolate))
-                return
+                return self._quarantine(run, self._isolate)
             logger.warning(
                 "job %s took %d workers with it, and can't have a process of its own: that takes a store "
                 "given by its URL and an engine under a name in a module",
@@ -80,7 +90,7 @@ class Runs:
                 claim.crashes,
             )
         self._count_time(run)
-        self._slots.start(run, self._run(run))
+        return self._run(run)
 
     async def alone(self, claim: Claim) -> Outcome | None:
         """Run a job that another worker finalizes, last progress included; None when the lease is lost."""
@@ -119,6 +129,7 @@ class Runs:
     def tell_stopping(self) -> None:
         """Let handlers know that the worker stops: their next checkpoint hands them back."""
         self._is_stopping = True
+        self._slots.ahead.clear()
         for run in self._slots.runs.values():
             if run.context is not None:
                 run.context.stopping = True

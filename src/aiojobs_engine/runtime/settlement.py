@@ -247,6 +247,8 @@ def _crashed(run: Run, detail: str, now: Instant) -> Settlement:
     claim = run.claim
     if claim.cancelling:
         return _uncounted(run, Status.CANCELLED, JobCancelled, now)
+    if not claim.has_started:
+        return _uncounted(run, Status.PENDING, JobInterrupted, now)
     most = claim.envelope.max_crashes or run.options.max_crashes
     message = detail or f"the worker {claim.lost_worker or 'that ran it'} died or stood still"
     if claim.crashes + 1 >= most:

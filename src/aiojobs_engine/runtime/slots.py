@@ -1,11 +1,14 @@
 """The bounded group of running jobs: a task per job, at most `limit` of them."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.runtime.pace import Ahead, Pace
 from aiojobs_engine.runtime.run import Run
+
+Coroutines = Callable[[Run], Coroutine[Any, Any, None]]
 
 
 class Slots:
@@ -14,14 +17,22 @@ class Slots:
     Attributes:
         limit: how many runs at once.
         runs: those that are under way, by job id and token.
+        ahead: those that wait for a slot; while any waits, none is free.
         stuck: runs that were given up because they ignored every cancel.
     """
 
-    def __init__(self, clock: Clock, limit: int) -> None:
-        """Have `limit` slots, at least 1."""
+    def __init__(
+        self, clock: Clock, limit: int, *, run: Coroutines, hand_back: Callable[[Run], None]
+    ) -> None:
+        """Have `limit` slots, at least 1, for what `run` makes; see `Ahead` for `hand_back`."""
         self.limit = limit
         self.runs: dict[tuple[str, int], Run] = {}
+        self.ahead = Ahead(clock, hand_back)
         self.stuck = 0
+        self._run = run
+        self._pace = Pace(clock)
+        self._begun: list[Run] = []
+        self._has_begun = Wake(clock)
         self._freed = Wake(clock)
         self._emptied = Wake(clock)
         self._abandoned: set[asyncio.Task[None]] = set()
@@ -31,20 +42,32 @@ class Slots:
         """How many more runs may start now."""
         return self.limit - len(self.runs)
 
-    def start(self, run: Run, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Give `run` a slot and a task of its own."""
-        lease = run.claim.lease
-        self.runs[lease.job_id, lease.token] = run
-        run.task = asyncio.get_running_loop().create_task(coroutine)
+    @property
+    def room(self) -> int:
+        """How many more jobs may be claimed now: free slots, and what may be claimed ahead."""
+        allowance = self._pace.allowance()
+        room = self.free + allowance - len(self.ahead)
+        return room if room > allowance // 2 else 0
+
+    def start(self, run: Run) -> None:
+        """Give `run` a slot and a task of its own, or let it wait for one."""
+        if len(self.runs) < self.limit:
+            self._start(run)
+        else:
+            self.ahead.add(run)
 
     def release(self, run: Run) -> None:
-        """Take the slot back; repeating it is fine."""
+        """Take the slot back, for the next one that waits; repeating it is fine."""
         lease = run.claim.lease
         if self.runs.pop((lease.job_id, lease.token), None) is None:
             return
-        self._freed.set()
-        if not self.runs:
+        self._pace.count()
+        waiting = self.ahead.take()
+        if waiting is not None:
+            self._start(waiting)
+        elif not self.runs:
             self._emptied.set()
+        self._freed.set()
 
     def give_up(self, run: Run) -> None:
         """Free the slot of a run whose task doesn't end; the task is kept until it does."""
@@ -54,6 +77,12 @@ class Slots:
             self._abandoned.add(task)
             task.add_done_callback(self._abandoned.discard)
         self.release(run)
+
+    async def wait_begun(self) -> list[Run]:
+        """Those that were claimed ahead, have begun since the last call, and are still under way."""
+        await self._has_begun.wait()
+        begun, self._begun = self._begun, []
+        return [run for run in begun if not run.is_finalized]
 
     async def wait_free(self) -> None:
         """Return when a slot may have become free."""
@@ -65,3 +94,11 @@ class Slots:
             if not await self._emptied.wait(seconds):
                 return not self.runs
         return True
+
+    def _start(self, run: Run) -> None:
+        lease = run.claim.lease
+        self.runs[lease.job_id, lease.token] = run
+        run.task = asyncio.get_running_loop().create_task(self._run(run))
+        if run.was_ahead:
+            self._begun.append(run)
+            self._has_begun.set()

@@ -1,12 +1,12 @@
 """Pulls envelopes into the free slots.
 
-Claims, runs and settlements overlap: a claim takes at most half of the slots, so that while one half runs the
-other half's outcomes and next claim share one write. Claiming is starting: no more is claimed than can run.
+Claims, runs and settlements overlap: with short jobs some are claimed ahead (`pace.py`), so that while
+they run the outcomes of the last ones and the next claim share one write.
 """
 
 import logging
-from collections.abc import Callable
 from random import Random
+from typing import Protocol
 
 from aiojobs_engine.core.errors import BackendFull, BackendUnavailable
 from aiojobs_engine.ports.backend import Backend, Claim, Watch
@@ -18,6 +18,15 @@ logger = logging.getLogger(__name__)
 _LONGEST_WAIT = 5.0
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+_LARGEST_CLAIM = 500
+
+
+class Start(Protocol):
+    """Takes a claim over."""
+
+    def __call__(self, claim: Claim, sent_at: float, *, was_ahead: bool = False) -> None:
+        """Run it: claimed with a call sent at `sent_at` (monotonic seconds), perhaps ahead of a free slot."""
+        ...
 
 
 class Watcher:
@@ -38,9 +47,9 @@ class Watcher:
         slots: Slots,
         watch: Watch,
         lease: float,
-        start: Callable[[Claim, float], None],
+        start: Start,
     ) -> None:
-        """Hand each claim to `start`, with the monotonic time before the claim was sent."""
+        """Hand each claim to `start`."""
         self._store = store
         self._clock = clock
         self._rng = rng
@@ -48,7 +57,6 @@ class Watcher:
         self._watch = watch
         self._lease = lease
         self._start = start
-        self._most = max(1, -(-slots.limit // 2))
         self._is_stopping = False
         self.claimed = 0
         self.is_claiming = False
@@ -57,7 +65,7 @@ class Watcher:
     async def run(self) -> None:
         """Claim until `stop`; cancelling it in the middle of a claim leaves leases that nobody runs."""
         while not self._is_stopping:
-            limit = min(self._slots.free, self._most)
+            limit = min(self._slots.room, _LARGEST_CLAIM)
             if limit == 0:
                 await self._slots.wait_free()
             elif await self.look(limit) < limit and not self._is_stopping:
@@ -77,20 +85,28 @@ class Watcher:
         self.is_claiming = True
         try:
             sent_at = self._clock.monotonic()
-            claims = await self._patiently(limit)
-            for claim in claims:
-                self._start(claim, sent_at)
+            at_once = min(limit, self._slots.free)
+            claims = await self._patiently(limit, limit - at_once)
+            for place, claim in enumerate(claims):
+                self._start(claim, sent_at, was_ahead=place >= at_once)
         finally:
             self.is_claiming = False
             self.looked.set()
         self.claimed += len(claims)
         return len(claims)
 
-    async def _patiently(self, limit: int) -> list[Claim]:
+    async def note_begun(self) -> None:
+        """Tell the store which of the jobs claimed ahead run now, until cancelled."""
+        while True:
+            begun = await self._slots.wait_begun()
+            if begun:
+                await self._store.begin([run.claim.lease for run in begun])
+
+    async def _patiently(self, limit: int, ahead: int) -> list[Claim]:
         pause = _FIRST_PAUSE
         while not self._is_stopping:
             try:
-                return await self._store.claim(self._watch, limit, self._lease)
+                return await self._store.claim(self._watch, limit, self._lease, ahead)
             except (BackendUnavailable, BackendFull) as error:
                 logger.warning("no jobs can be claimed, again in %.2f s: %s", pause, error)
                 await self._clock.sleep(pause * self._rng.uniform(0.5, 1.5))

@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from random import Random
 from typing import Any
@@ -92,7 +92,7 @@ class Worker:
         self._await_retries = await_retries
         self._resources = resources
         rng = rng or Random()
-        self._slots = Slots(clock, limit)
+        self._slots = Slots(clock, limit, run=self._go, hand_back=self._hand_back)
         self._deadlines = Deadlines(clock, settings.worker.cancel_timeout, self._give_up)
         self._port = WorkerPort(
             store,
@@ -158,6 +158,16 @@ class Worker:
         return not self._agents.is_sick and silence < self._settings.worker.lease * _SICK_HEARTBEATS
 
     @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues that it watches."""
+        return self._watch.queues
+
+    @property
+    def slots(self) -> int:
+        """How many jobs it runs at once."""
+        return self._slots.limit
+
+    @property
     def settled(self) -> int:
         """How many runs it has brought to an end that the store took."""
         return self._finalizer.settled
@@ -214,6 +224,7 @@ class Worker:
         self._agents.start("rescuer", self._rescuer.run)
         self._agents.start("pruner", self._pruner.run)
         self._agents.start("watcher", self._watcher.run)
+        self._agents.start("beginner", self._watcher.note_begun)
 
     @contextlib.asynccontextmanager
     async def _entered_resources(self) -> AsyncGenerator[None]:
@@ -284,6 +295,12 @@ class Worker:
             logger.error("the store took no more outcomes; those jobs run again when their leases end")
             drained.cancel()
         await join(drained)
+
+    def _go(self, run: Run) -> Coroutine[Any, Any, None]:
+        return self._runs.go(run)
+
+    def _hand_back(self, run: Run) -> None:
+        self._runs.hand_back(run)
 
     def _give_up(self, run: Run) -> None:
         self._runs.give_up(run)

@@ -62,7 +62,7 @@ class MemoryBackend(MemoryControl, MemoryInspector, MemoryStream):
         ledger.log.publish()
         return answers
 
-    async def claim(self, watch: Watch, limit: int, lease: float) -> list[Claim]:
+    async def claim(self, watch: Watch, limit: int, lease: float, ahead: int = 0) -> list[Claim]:
         """Lease pending jobs in claim order; see the port."""
         ledger, now = self._opened(), self._ledger.clock.now()
         until = ledger.boot_now() + round(lease * 1000)
@@ -72,6 +72,7 @@ class MemoryBackend(MemoryControl, MemoryInspector, MemoryStream):
                 if job.is_expired(now):
                     expire_queued(ledger, job, now)
                     continue
+                job.has_started = len(claims) < limit - ahead
                 claims.append(_lease(ledger, job, watch.worker, until, now))
                 if len(claims) >= limit:
                     break
@@ -89,6 +90,13 @@ class MemoryBackend(MemoryControl, MemoryInspector, MemoryStream):
             await bell.wait(timeout)
         finally:
             del ledger.waiters[bell]
+
+    async def begin(self, leases: Sequence[Lease]) -> None:
+        """Note that jobs which were claimed ahead run now; see the port."""
+        ledger = self._opened()
+        for lease in leases:
+            if (job := _held(ledger, lease)) is not None:
+                job.has_started = True
 
     async def extend(self, leases: Sequence[Lease], lease: float) -> list[LeaseStatus]:
         """Let leases end `lease` seconds from now; see the port."""
@@ -193,6 +201,7 @@ def _claim(job: StoredJob, counters: Counters, lost_worker: str | None = None) -
         cursor=job.cursor,
         cancelling=job.cancelling,
         lost_worker=lost_worker,
+        has_started=lost_worker is None or job.has_started,
     )
 
 

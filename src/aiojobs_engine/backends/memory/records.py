@@ -42,6 +42,7 @@ class StoredJob:
     Attributes:
         body: the encoded envelope, which is what callers get; `envelope` is the store's own copy.
         kept: the counters of the last checkpoint.
+        has_started: False for a job that its worker claimed ahead and has not begun.
         lease_until: ms since boot.
         expires_at: None once a retry by hand has freed the job of it.
         reopened: a chunk of rows that had failed before, whose counters its parent has already.
@@ -63,6 +64,7 @@ class StoredJob:
     epoch: int = 0
     token: int = 0
     worker: str | None = None
+    has_started: bool = True
     lease_until: int = 0
     cancelling: bool = False
     pausing: bool = False

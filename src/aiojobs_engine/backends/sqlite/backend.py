@@ -24,7 +24,7 @@ from aiojobs_engine.backends.sqlite.stream import SqliteStream, cursor_of
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.backends.sqlite.upkeep import promote
 from aiojobs_engine.backends.sqlite.wake import Bell, Listeners
-from aiojobs_engine.backends.sqlite.writer import Writer, Written
+from aiojobs_engine.backends.sqlite.writer import Work, Writer, Written
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.ports.backend import (
@@ -73,6 +73,11 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         self._alarms = Alarms(path)
         self._listeners: Listeners | None = None
         self._doorbell: Bell | None = None
+
+    @property
+    def work(self) -> Work:
+        """How much the writer has done since `open`; zeros of a closed store."""
+        return Work() if self._writer is None else self._writer.work
 
     async def open(self) -> None:
         """Connect, check and migrate; see the port."""

@@ -39,6 +39,39 @@ class RescueContract(Contract):
         assert (job.status, job.worker) == (Status.PROCESSING, "w2")
         assert job.started_at == moment(lost.started_at)
 
+    async def test_a_rescue_tells_which_jobs_were_claimed_ahead_and_never_begun(self, stage: Stage) -> None:
+        await stage.put("a", "b", "c", "d")
+        claims = await stage.take(4, lease=10, ahead=3)
+        await stage.backend.begin([claims[2].lease])
+        await stage.clock.advance(10)
+
+        lost = await stage.backend.rescue("w2", 10, 30)
+
+        assert all(claim.has_started for claim in claims)
+        started = {claim.envelope.id: claim.has_started for claim in lost}
+        assert started == {"a": True, "b": False, "c": True, "d": False}
+
+    async def test_a_stale_lease_begins_nothing(self, stage: Stage) -> None:
+        await stage.put("a")
+        (first,) = await stage.take(1, lease=10, ahead=1)
+        await stage.clock.advance(10)
+        (second,) = await stage.backend.rescue("w2", 10, 10)
+        await stage.backend.begin([first.lease])
+        await stage.clock.advance(10)
+
+        (third,) = await stage.backend.rescue("w3", 10, 10)
+
+        assert (second.has_started, third.has_started) == (False, False)
+
+    async def test_a_short_answer_has_fewer_claimed_ahead(self, stage: Stage) -> None:
+        await stage.put("a", "b")
+        await stage.take(5, lease=10, ahead=4)
+        await stage.clock.advance(10)
+
+        lost = await stage.backend.rescue("w2", 10, 30)
+
+        assert [claim.has_started for claim in lost] == [True, False]
+
     async def test_the_loss_is_told(self, stage: Stage) -> None:
         await stage.start("a")
         await stage.clock.advance(30)

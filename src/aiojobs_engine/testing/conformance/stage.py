@@ -79,11 +79,12 @@ class Stage:
         *,
         worker: str = "w1",
         lease: float = 30.0,
+        ahead: int = 0,
         queues: Sequence[str] = WATCH.queues,
         types: Sequence[str] = WATCH.types,
     ) -> list[Claim]:
         """Claim for a worker."""
-        return await self.backend.claim(Watch(worker, tuple(queues), tuple(types)), limit, lease)
+        return await self.backend.claim(Watch(worker, tuple(queues), tuple(types)), limit, lease, ahead)
 
     async def take_one(self, **options: Any) -> Claim:
         """Claim the one job that comes first."""

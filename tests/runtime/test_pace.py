@@ -1,0 +1,137 @@
+"""Jobs that are claimed before there is a slot for them."""
+
+import asyncio
+from typing import Any
+
+from aiojobs_engine.core.config import Settings, WorkerSettings
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.ports.backend import Watch
+from aiojobs_engine.runtime.pace import Pace
+from aiojobs_engine.testing.clock import ManualClock
+from tests.runtime.world import World
+
+
+def one_slot() -> World:
+    return World(settings=Settings(worker=WorkerSettings(concurrency=1)))
+
+
+async def test_nothing_is_claimed_ahead_before_the_pace_is_known_nor_of_long_jobs() -> None:
+    clock = ManualClock()
+    pace = Pace(clock)
+    before = pace.allowance()
+    for _ in range(20):
+        await clock.advance(1)
+        pace.count()
+
+    assert (before, pace.allowance()) == (0, 0)
+
+
+async def test_what_is_claimed_ahead_grows_with_the_pace_up_to_two_hundred() -> None:
+    clock = ManualClock()
+    pace = Pace(clock)
+    allowances: list[int] = []
+    for per_turn in (10, 10, 10, 10, 10_000, 10_000):
+        for _ in range(per_turn):
+            pace.count()
+        await clock.advance(0.01)
+        allowances.append(pace.allowance())
+
+    assert allowances[:4] == [10, 15, 17, 18]
+    assert allowances[-1] == 200
+
+
+async def warmed_up(world: World, quick: Any) -> None:
+    """Let the worker see that its jobs are short."""
+    for _ in range(30):
+        for number in range(20):
+            await world.push(quick.job(number=number))
+        await world.clock.advance(0.002)
+
+
+async def test_jobs_claimed_ahead_start_in_order_as_slots_become_free() -> None:
+    world = one_slot()
+    order: list[int] = []
+
+    @world.registry.job()
+    async def quick(number: int) -> None: ...
+
+    @world.registry.job()
+    async def slower(number: int) -> None:
+        order.append(number)
+        await world.clock.sleep(0.001)
+
+    async with world.running() as worker:
+        await warmed_up(world, quick)
+        for number in range(10):
+            await world.push(slower.job(number=number))
+        await world.clock.rest()
+        claimed_ahead = len(worker._slots.ahead)
+        await world.clock.advance(1)
+
+    assert claimed_ahead > 0
+    assert order == list(range(10))
+
+
+async def test_jobs_claimed_ahead_of_a_long_one_go_back_within_a_quarter_of_a_second() -> None:
+    world = one_slot()
+
+    @world.registry.job()
+    async def quick(number: int) -> None: ...
+
+    @world.registry.job()
+    async def long() -> None:
+        await asyncio.Event().wait()
+
+    async with world.running() as worker:
+        await warmed_up(world, quick)
+        await world.push(long.job())
+        behind = [await world.push(quick.job(number=number)) for number in range(5)]
+        await world.clock.rest()
+        assert len(worker._slots.ahead) == 5
+        await world.clock.advance(0.26)
+        statuses = [await world.status(job_id) for job_id in behind]
+
+    facts = {(status.status, status.attempts, status.crashes) for status in statuses}
+    assert facts == {(Status.PENDING, 0, 0)}
+
+
+async def test_at_shutdown_jobs_claimed_ahead_go_back_at_once() -> None:
+    world = one_slot()
+
+    @world.registry.job()
+    async def quick(number: int) -> None: ...
+
+    @world.registry.job()
+    async def long() -> None:
+        await asyncio.Event().wait()
+
+    async with world.running() as worker:
+        await warmed_up(world, quick)
+        await world.push(long.job())
+        behind = [await world.push(quick.job(number=number)) for number in range(5)]
+        await world.clock.rest()
+        worker.stop()
+        await world.clock.rest()
+        statuses = [(await world.status(job_id)).status for job_id in behind]
+
+    assert statuses == [Status.PENDING] * 5
+
+
+async def test_jobs_that_a_dead_worker_had_claimed_ahead_are_charged_nothing() -> None:
+    world = World()
+
+    @world.registry.job()
+    async def quick(number: int) -> None: ...
+
+    await world.store.open()
+    ids = [await world.push(quick.job(number=number)) for number in range(10)]
+    watch = Watch("dead", ("default",), (quick.name,))
+    claims = await world.store.claim(watch, 10, 10.0, ahead=6)
+    await world.store.begin([claims[4].lease])
+    async with world.running():
+        await world.clock.advance(15)
+        crashes = [(await world.status(job_id)).crashes for job_id in ids]
+        attempts = [(await world.status(job_id)).attempts for job_id in ids]
+
+    assert crashes == [1] * 5 + [0] * 5
+    assert attempts == [2] * 5 + [1] * 5
