@@ -3,12 +3,16 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_type
+from pathlib import Path
+from typing import Annotated, Any, TypedDict, assert_type
+
+import msgspec
 
 from aiojobs_engine import (
     Engine,
     GiveUp,
     Health,
+    ImportType,
     Job,
     JobCompleted,
     JobContext,
@@ -76,6 +80,27 @@ async def walk(ctx: JobContext, total: int) -> None:
 
 async def numbers() -> AsyncIterator[int]:
     yield 1
+
+
+class UserRow(msgspec.Struct):
+    email: str
+    age: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class CityRow(TypedDict):
+    name: str
+
+
+@engine.importer("user_import", row=UserRow, key="email", chunk_size=1000, queue="bulk")
+async def import_users(ctx: JobContext, rows: list[UserRow]) -> None:
+    for row in rows:
+        if row.age > 150:
+            ctx.fail_row(row, "nobody is that old", field="age")
+
+
+@registry.importer(row=CityRow, retry=Retry.none(), delimiter=";")
+def import_cities(rows: list[CityRow]) -> None:
+    assert_type(rows[0]["name"], str)
 
 
 @engine.resources
@@ -154,6 +179,21 @@ async def dispatches() -> None:
     assert_type(await send(42), str)
     assert_type(engine.named("billing.charge").options(delay=5).job(amount=5), Job[Any])
     assert_type(engine.handle("an id"), JobHandle[Any])
+
+
+async def imports() -> None:
+    assert_type(import_users, ImportType[UserRow])
+    assert_type(await engine.dispatch(import_users, "users.csv"), JobHandle[None])
+    assert_type(await engine.dispatch(import_users.options(user_id=7), Path("users.csv")), JobHandle[None])
+    await engine.dispatch(import_users, source=[{"email": "a@example.com", "age": 1}])
+    await engine.dispatch(import_cities, cities(), mapping={"City": "name"}, dry_run=True, max_failures=10)
+    with Path("users.csv").open("rb") as file:
+        await engine.dispatch(import_users, file, chunk_size=500, allow_duplicates=True, force_single=False)
+    assert_type(await engine.failures.retry("an id"), int)
+
+
+async def cities() -> AsyncIterator[dict[str, str]]:
+    yield {"City": "Lyon"}
 
 
 async def many() -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from aiojobs_engine import Engine, Job, JobContext, JobHandle, JobType, Retry
 
 engine = Engine("memory://")
@@ -20,6 +22,19 @@ async def charge(ctx: JobContext, amount: int) -> bytes:
 @engine.job()
 def checksum(path: str) -> int:
     return len(path)
+
+
+class Row(msgspec.Struct):
+    email: str
+
+
+class OtherRow(msgspec.Struct):
+    name: str
+
+
+@engine.importer("users", row=Row)
+async def import_users(rows: list[Row]) -> None:
+    del rows
 
 
 async def undecorated(account_id: int) -> None:
@@ -83,6 +98,37 @@ async def retry_by_name() -> None: ...
 
 @engine.job(timeout="30s")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 async def timeout_in_words() -> None: ...
+
+
+@engine.importer("no_row")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue, reportUntypedFunctionDecorator]
+async def no_row(rows: list[Any]) -> None: ...
+
+
+@engine.importer("other", row=Row)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+async def takes_other_rows(rows: list[OtherRow]) -> None: ...
+
+
+@engine.importer("one", row=Row)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+async def takes_one_row(row: Row) -> None: ...
+
+
+@engine.importer("columns", row=Row, columns=["email"])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue, reportUntypedFunctionDecorator]
+async def takes_columns(rows: list[Row]) -> None: ...
+
+
+@engine.importer("keys", row=Row, key=["email"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+async def takes_keys(rows: list[Row]) -> None: ...
+
+
+async def imports() -> None:
+    await engine.dispatch(import_users)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await engine.dispatch(import_users, 42)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    await engine.dispatch(import_users, ["a@example.com"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    await engine.dispatch(import_users, "users.csv", chunk_size="many")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await engine.dispatch(import_users, "users.csv", mapping=["email"])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await engine.dispatch(import_users, "users.csv", dry=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await engine.dispatch(import_users.options(chunk_size=5), "users.csv")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue, reportUnknownArgumentType]
+    await engine.failures.retry()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 def policies() -> None:

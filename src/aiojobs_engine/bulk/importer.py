@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, TypedDict, Unpack, cast
 import msgspec
 
 from aiojobs_engine.bulk.chunk import PartRun, TooManyFailures, bare_faults, lost_faults
-from aiojobs_engine.bulk.intake import store_source
+from aiojobs_engine.bulk.intake import Source, store_source
 from aiojobs_engine.bulk.plan import Part, Plan, decode_plan, encode_plan
 from aiojobs_engine.bulk.planner import has_more_rows, spawn, whole
 from aiojobs_engine.bulk.row_types import RowT
@@ -60,7 +60,7 @@ class ImportArguments(TypedDict, total=False):
     max_failures: int | None
 
 
-class ImportType(JobType[..., None], Generic[RowT]):
+class ImportType(JobType[[Source], None], Generic[RowT]):
     """A registered importer.
 
     Attributes:
