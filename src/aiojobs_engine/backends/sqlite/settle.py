@@ -24,11 +24,9 @@ _encode_error = msgspec.json.Encoder().encode
 
 def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
     """End runs; plain ones together, and whatever that leaves open one by one."""
-    plain = [settlement for settlement in settlements if _is_plain(settlement)]
-    special = [settlement for settlement in settlements if not _is_plain(settlement)]
-    if special or not _settle_plain(tx, plain):
-        return _settle_each(tx, settlements)
-    return [True] * len(settlements)
+    if all(map(_is_plain, settlements)) and _settle_plain(tx, settlements):
+        return [True] * len(settlements)
+    return _settle_each(tx, settlements)
 
 
 def record(tx: Transaction, records: Sequence[Record], children: Sequence[Sequence[Encoded]]) -> list[bool]:
@@ -82,14 +80,36 @@ def _is_plain(settlement: Settlement) -> bool:
 
 def _settle_plain(tx: Transaction, settlements: Sequence[Settlement]) -> bool:
     """Settle all, or change nothing and answer False."""
-    blobs = Blobs()
-    rows = [_plain_row(settlement, blobs) for settlement in settlements]
     tx.savepoint()
-    if tx.run("settle", rows=rows, results=blobs.joined(), now=tx.now) != len(rows):
+    settled = _settle_bare if all(map(_is_bare, settlements)) else _settle_full
+    if settled(tx, settlements) != len(settlements):
         tx.back()
         return False
     tx.events += [settlement.event for settlement in settlements]
     return True
+
+
+def _is_bare(settlement: Settlement) -> bool:
+    return (
+        settlement.result is None
+        and settlement.error is None
+        and settlement.counters is None
+        and settlement.message is None
+    )
+
+
+def _settle_bare(tx: Transaction, settlements: Sequence[Settlement]) -> int:
+    rows = [
+        (each.lease.ref, each.lease.token, CODES[each.status], each.attempts, each.crashes)
+        for each in settlements
+    ]
+    return tx.run("settle_bare", rows=rows, now=tx.now)
+
+
+def _settle_full(tx: Transaction, settlements: Sequence[Settlement]) -> int:
+    blobs = Blobs()
+    rows = [_plain_row(settlement, blobs) for settlement in settlements]
+    return tx.run("settle", rows=rows, results=blobs.joined(), now=tx.now)
 
 
 def _plain_row(settlement: Settlement, blobs: Blobs) -> tuple[Any, ...]:
