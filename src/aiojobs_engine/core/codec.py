@@ -95,7 +95,7 @@ class ArgumentCodec:
                 "store the data and pass a reference"
             )
         arrived = self._decoded(encoded)
-        if arrived != given:
+        if _is_changed(given, arrived, self._owner):
             raise self._changed(given, arrived)
         return encoded
 
@@ -132,7 +132,7 @@ class ArgumentCodec:
     def _decoded(self, encoded: bytes | msgspec.Raw) -> msgspec.Struct:
         try:
             return self._decoder.decode(encoded)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except Exception as error:  # a class of the user may raise anything
             raise self._unfit(error) from error
 
     def _unfit(self, error: Exception) -> PayloadError:
@@ -149,7 +149,7 @@ class ArgumentCodec:
     def _changed(self, given: msgspec.Struct, arrived: msgspec.Struct) -> PayloadError:
         for name in self.names:
             before, after = getattr(given, name), getattr(arrived, name)
-            if before != after:
+            if _is_changed(before, after, self._owner):
                 return PayloadError(
                     f"{self._owner}: argument {name!r} would arrive changed, as {after!r:.80} instead of "
                     f"{before!r:.80}; annotate the parameter with its type or pass plain JSON data",
@@ -176,7 +176,7 @@ class ResultCodec:
         encoded = encode_json(result, "the result")
         if len(encoded) > limit:
             raise PayloadTooLarge(f"the result takes {len(encoded):,} bytes, the limit is {limit:,}")
-        if self.decode(encoded) != result:
+        if _is_changed(result, self.decode(encoded), "the result"):
             raise PayloadError(
                 "the result would come back changed; return plain JSON data or annotate the return type"
             )
@@ -192,7 +192,7 @@ class ResultCodec:
             return None
         try:
             return self._decoder.decode(encoded)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except Exception as error:  # a class of the user may raise anything
             raise PayloadError(f"the result doesn't fit its annotation: {error}") from error
 
 
@@ -204,10 +204,17 @@ def encode_json(value: object, owner: str) -> bytes:
     """
     try:
         encoded = _encoder.encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except Exception as error:  # a class of the user may raise anything
         raise PayloadError(f"{owner}: {str(error) or type(error).__name__}") from error
     checked_depth(encoded, owner)
     return encoded
+
+
+def _is_changed(before: object, after: object, owner: str) -> bool:
+    try:
+        return bool(before != after)
+    except Exception as error:  # the same
+        raise PayloadError(f"{owner}: what arrives can't be compared with what was sent: {error}") from error
 
 
 def checked_depth(encoded: bytes, owner: str) -> None:

@@ -161,12 +161,22 @@ class Signal(BaseException):
     """The root of what a handler raises to speak to the engine; `except Exception` lets it pass."""
 
 
+def _number(seconds: object, owner: str) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise ConfigError(f"{owner} takes seconds as a number, got {seconds!r:.80}")
+    return seconds
+
+
 class Snooze(Signal):
     """Run again after `seconds`; no attempt is counted against the policy."""
 
     def __init__(self, seconds: float) -> None:
-        """Keep `seconds`, at least 0."""
-        self.seconds = seconds
+        """Keep `seconds`, at least 0.
+
+        Raises:
+            ConfigError: they are no number.
+        """
+        self.seconds = _number(seconds, type(self).__name__)
         super().__init__(seconds)
 
 
@@ -183,6 +193,10 @@ class RetryLater(Signal):
     """Count a failed attempt and run again after `seconds` instead of the policy's delay."""
 
     def __init__(self, seconds: float) -> None:
-        """Keep `seconds`, at least 0."""
-        self.seconds = seconds
+        """Keep `seconds`, at least 0.
+
+        Raises:
+            ConfigError: they are no number.
+        """
+        self.seconds = _number(seconds, type(self).__name__)
         super().__init__(seconds)

@@ -126,7 +126,7 @@ class Retry:
     ) -> "Retry":
         """Ask `decide(failures, exception)`: it answers seconds or `Requeue`, or None or `GiveUp` to end.
 
-        A `decide` that itself raises gives the job up with the reason `retry_policy`.
+        A `decide` that raises, or answers something else, gives the job up with the reason `retry_policy`.
         """
         return cls(RetrySpec(), custom=decide, on=on, never_on=never_on)
 
@@ -182,23 +182,22 @@ class Retry:
 
 def clamped(delay: float, cap: float = MAX_DELAY) -> float:
     """`delay` in seconds within 0 .. `cap`; NaN becomes 0, so a broken policy retries at once, not never."""
-    if math.isnan(delay):
-        return 0.0
-    return max(0.0, min(delay, cap, MAX_DELAY))
+    return float(min(delay, cap, MAX_DELAY)) if delay > 0 else 0.0
 
 
 def _asked(custom: CustomPolicy, failures: int, exception: BaseException) -> Decision:
     try:
-        answer = custom(failures, exception)
-    except Exception:  # noqa: BLE001 - the user's policy may raise anything, and the job must still end
+        return _decision(custom(failures, exception))
+    except BaseException:  # noqa: BLE001 - the user's policy may raise anything, and the job must still end
         return GiveUp("retry_policy")
+
+
+def _decision(answer: Decision | float | None) -> Decision:
     if answer is None:
         return GiveUp()
     if isinstance(answer, GiveUp):
         return answer
-    if isinstance(answer, Requeue):
-        return Requeue(clamped(answer.delay))
-    return Requeue(clamped(float(answer)))
+    return Requeue(clamped(answer.delay if isinstance(answer, Requeue) else answer))
 
 
 def _checked(spec: RetrySpec) -> RetrySpec:

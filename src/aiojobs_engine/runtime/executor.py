@@ -1,6 +1,7 @@
 """One run in, one outcome out. It decides nothing about retries and writes nothing."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from typing import cast
 
@@ -19,6 +20,8 @@ from aiojobs_engine.core.retry import clamped
 from aiojobs_engine.runtime.context import JobContext, RunPort, StopAtCheckpoint, enter_context
 from aiojobs_engine.runtime.offload import ChildDied
 from aiojobs_engine.runtime.run import Run, Stop
+
+logger = logging.getLogger(__name__)
 
 
 class DeadlineExceeded(TimeoutError):
@@ -40,6 +43,8 @@ async def execute(run: Run, port: RunPort) -> Outcome | None:
     except StopAtCheckpoint:
         return Paused() if run.pausing else Interrupted()
     except LeaseLost:
+        if run.stop is None:
+            logger.warning("the lease of job %s was lost; its handler has ended", run.claim.envelope.id)
         return None
     except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt of a handler end the attempt, not the worker
         return _raised(error)
@@ -77,8 +82,11 @@ def _raised(error: BaseException) -> Outcome:
 
 
 def _signals(error: BaseException) -> Iterator[Signal]:
-    if isinstance(error, Signal):
-        yield error
-    elif isinstance(error, BaseExceptionGroup):
-        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-            yield from _signals(inner)
+    """The signals in an error and in its groups, however deep they nest, in order."""
+    left = [error]
+    while left:
+        found = left.pop()
+        if isinstance(found, Signal):
+            yield found
+        elif isinstance(found, BaseExceptionGroup):
+            left += reversed(cast("BaseExceptionGroup[BaseException]", found).exceptions)

@@ -151,7 +151,7 @@ def error_info(error: BaseException) -> ErrorInfo:
     kind = "timeout" if isinstance(error, DeadlineExceeded) else _qualified(type(error))
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001 - a broken __str__ must not lose the job
+    except BaseException:  # noqa: BLE001 - a broken __str__ must not lose the job, nor end the finalizer
         message = "<its message can't be shown>"
     try:
         lines = "".join(traceback.format_exception(error, limit=-20, chain=True))
