@@ -49,7 +49,7 @@ class Supervisor:
         self._places = [_Place(clock) for _ in range(count)]
         self._killer: Timer | None = None
         self._is_stopping = False
-        self._was_up = False
+        self._is_up = asyncio.Event()
         self._code = 0
         self.settled = 0
         self.restarts = 0
@@ -62,15 +62,18 @@ class Supervisor:
     async def run(self) -> int:
         """Return when all processes have ended: 0, or the exit code of the first that couldn't start.
 
+        The others start when the first is up, so that what keeps them from starting is told once.
         A process that dies is replaced, later and later (up to 30 s) while they die within 5 s. One that dies
         before any was up ends the others too. Cancelling kills them all.
         """
-        tasks = [start(self._keep(place), "aiojobs:place") for place in self._places]
+        tasks = [start(self._keep(place), "aiojobs:place") for place in self._places[:1]]
+        tasks += [start(self._follow(place), "aiojobs:place") for place in self._places[1:]]
         try:
             for task in tasks:
                 await join(task)
         except asyncio.CancelledError:
             self._is_stopping = True
+            self._is_up.set()
             self.kill()
             for task in tasks:
                 await join(task)
@@ -85,11 +88,13 @@ class Supervisor:
     def stop(self) -> None:
         """Tell every process to drain. May be repeated."""
         self._is_stopping = True
+        self._is_up.set()
         self._tell(_STOP)
 
     def stop_now(self) -> None:
         """Tell every process to hand back what it runs; those that live 10 s later are killed."""
         self._is_stopping = True
+        self._is_up.set()
         self._tell(_NOW)
         if self._killer is None:
             self._killer = self._clock.call_later(_KILL_AFTER, self.kill)
@@ -106,6 +111,10 @@ class Supervisor:
             if place.child is not None:
                 place.child.tell(message)
 
+    async def _follow(self, place: "_Place") -> None:
+        await self._is_up.wait()
+        await self._keep(place)
+
     async def _keep(self, place: "_Place") -> None:
         while not self._is_stopping:
             place.wake = Wake(self._clock)
@@ -113,7 +122,7 @@ class Supervisor:
             if self._is_stopping:
                 child.tell(_STOP)
             started_at = self._clock.monotonic()
-            await child.wait(self._note_ready)
+            await child.wait(self._is_up.set)
             place.child = None
             self.settled += child.settled
             if child.is_done:
@@ -122,12 +131,9 @@ class Supervisor:
                 return
             await self._pause(place, child, self._clock.monotonic() - started_at)
 
-    def _note_ready(self) -> None:
-        self._was_up = True
-
     def _is_last_straw(self, child: "_Child") -> bool:
-        if not self._was_up:
-            self._code = self._code or child.exit_code
+        if not self._is_up.is_set():
+            self._code = child.exit_code
             self.stop()
         elif self._is_stopping:
             logger.error("worker process %d %s before it had drained", child.pid, child.end)

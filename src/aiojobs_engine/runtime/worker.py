@@ -15,10 +15,10 @@ from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import BackendError, ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.outcome import Outcome
-from aiojobs_engine.core.state import Status
 from aiojobs_engine.ports.backend import Claim, Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.runtime.burst import Burst
 from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.deadlines import Deadlines
 from aiojobs_engine.runtime.finalizer import Finalizer
@@ -35,10 +35,7 @@ from aiojobs_engine.runtime.watcher import Watcher
 logger = logging.getLogger(__name__)
 
 _SICK_HEARTBEATS = 3
-_RETRY_LOOK = 0.05
 _LAST_WRITES = 5.0
-_BATCH = 500
-_UNSETTLED = (Status.RETRYING, Status.PROCESSING)
 
 
 class Worker:
@@ -80,19 +77,17 @@ class Worker:
             raise ConfigError(
                 "no job types are registered, so there is nothing to run; decorate one or include one"
             )
-        limit = settings.worker.concurrency if concurrency is None else concurrency
-        if limit < 1:
-            raise ConfigError(f"concurrency must be at least 1, got {limit}")
         self.id = f"{socket.gethostname()[:40]}.{os.getpid()}.{secrets.token_hex(4)}"
         self._store = store
         self._registry = registry
         self._settings = settings
         self._clock = clock
-        self._burst = burst
-        self._await_retries = await_retries
         self._resources = resources
-        rng = rng or Random()
-        self._slots = Slots(clock, limit, run=self._go, hand_back=self._hand_back)
+        self._agents = AgentGroup(clock)
+        self._stopping = Wake(clock)
+        self._is_urgent = False
+        self._started_at = Instant(0)
+        self._slots = Slots(clock, _limit(settings, concurrency), run=self._go, hand_back=self._hand_back)
         self._deadlines = Deadlines(clock, settings.worker.cancel_timeout, self._give_up)
         self._port = WorkerPort(
             store,
@@ -104,25 +99,22 @@ class Worker:
             slots=self._slots,
             deadlines=self._deadlines,
         )
+        self._make_agents(rng or Random(), isolate, queues)
+        self._burst = self._make_burst(await_retries=await_retries) if burst else None
+
+    def _make_agents(self, rng: Random, isolate: Isolate | None, queues: Sequence[str] | None) -> None:
+        store, clock, settings = self._store, self._clock, self._settings.worker
         self._finalizer = Finalizer(store, clock, rng, self._port)
         self._runs = Runs(
-            registry,
-            settings,
+            self._registry,
+            self._settings,
             slots=self._slots,
             deadlines=self._deadlines,
             finalizer=self._finalizer,
             port=self._port,
             isolate=isolate,
         )
-        self._watch = Watch(self.id, self._queues(queues), tuple(registry.types))
-        self._agents = AgentGroup(clock)
-        self._stopping = Wake(clock)
-        self._is_urgent = False
-        self._started_at = Instant(0)
-        self._make_agents(rng)
-
-    def _make_agents(self, rng: Random) -> None:
-        store, clock, settings = self._store, self._clock, self._settings.worker
+        self._watch = Watch(self.id, self._queues(queues), tuple(self._registry.types))
         self._watcher = Watcher(
             store,
             clock,
@@ -144,6 +136,17 @@ class Worker:
         self._promoter = Promoter(store, clock)
         self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
         self._pruner = Pruner(store, clock, self._settings, self._port.remove_files)
+
+    def _make_burst(self, *, await_retries: bool) -> Burst:
+        return Burst(
+            self._store,
+            self._clock,
+            slots=self._slots,
+            finalizer=self._finalizer,
+            watcher=self._watcher,
+            queues=self._watch.queues,
+            await_retries=await_retries,
+        )
 
     def _queues(self, queues: Sequence[str] | None) -> tuple[str, ...]:
         chosen = queues or self._settings.worker.queues
@@ -188,7 +191,7 @@ class Worker:
             await self._heartbeat.beat()
             self._start_agents()
             try:
-                await (self._until_done() if self._burst else self._stopping.wait())
+                await (self._stopping.wait() if self._burst is None else self._until_done(self._burst))
             except asyncio.CancelledError:
                 self._is_urgent = True
                 raise
@@ -235,8 +238,8 @@ class Worker:
             self._port.resources = resources
             yield
 
-    async def _until_done(self) -> None:
-        done = start(self._work_off(), "aiojobs:burst")
+    async def _until_done(self, burst: Burst) -> None:
+        done = start(burst.run(), "aiojobs:burst")
         stopped = start(self._until_stopped(), "aiojobs:stop")
         try:
             await asyncio.wait([done, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -249,28 +252,6 @@ class Worker:
 
     async def _until_stopped(self) -> None:
         await self._stopping.wait()
-
-    async def _work_off(self) -> None:
-        while True:
-            await self._slots.wait_empty()
-            await self._finalizer.drain()
-            if self._watcher.is_claiming:
-                await self._watcher.looked.wait()
-            elif not await self._is_more_to_do() and not self._slots.runs:
-                return
-
-    async def _is_more_to_do(self) -> bool:
-        if await self._watcher.look(1):
-            return True
-        if (await self._store.promote(_BATCH)).count:
-            return True
-        if not self._await_retries:
-            return False
-        counts = await self._store.counts()
-        if not any(counts.get((queue, status)) for queue in self._watch.queues for status in _UNSETTLED):
-            return False
-        await self._clock.sleep(_RETRY_LOOK)
-        return True
 
     async def _shut_down(self) -> None:
         self._watcher.quit()
@@ -328,3 +309,10 @@ class Worker:
             )
             for name, job_type in self._registry.types.items()
         ]
+
+
+def _limit(settings: Settings, concurrency: int | None) -> int:
+    limit = settings.worker.concurrency if concurrency is None else concurrency
+    if limit < 1:
+        raise ConfigError(f"concurrency must be at least 1, got {limit}")
+    return limit
