@@ -149,6 +149,15 @@ class Engine:
         return tuple(self._middleware)
 
     @property
+    def store(self) -> Store:
+        """The open store, for tools that look deeper than the desks.
+
+        Raises:
+            BackendClosed: the engine is not open.
+        """
+        return self._life.door().store
+
+    @property
     def is_open(self) -> bool:
         """Whether calls are possible."""
         return self._life.door.session is not None

@@ -1,0 +1,1 @@
+"""The command line: `python -m aiojobs_engine`, also installed as `aiojobs-engine`."""
