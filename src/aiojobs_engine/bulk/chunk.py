@@ -116,9 +116,12 @@ class PartRun(Generic[RowT]):
     async def _call(self, rows: Sequence[RowT], first: int) -> None:
         """Run the handler on `rows`, the first of which is at position `first`."""
         self._rows, self._positions, self._reported = rows, None, {}
-        await self._handler.invoke(self._context, (list(rows),))
-        for position, fault in self._reported.items():
-            self._bad[first + position] = fault
+        try:
+            await self._handler.invoke(self._context, (list(rows),))
+            for position, fault in self._reported.items():
+                self._bad[first + position] = fault
+        finally:
+            self._rows, self._positions = (), {}  # the context lives on until the run is settled
 
     async def _salvage(self, rows: Sequence[RowT]) -> None:
         waiting = [(0, len(rows))] if len(rows) == 1 else _halves(0, len(rows))

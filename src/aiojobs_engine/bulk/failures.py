@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aiojobs_engine.bulk.chunk import in_reader
 from aiojobs_engine.bulk.plan import Draft, Part, Plan, Unreadable, chunk_envelope, decode_plan
+from aiojobs_engine.bulk.reading import opened
 from aiojobs_engine.bulk.sources.lines import Window
 from aiojobs_engine.bulk.sources.records import Span
 from aiojobs_engine.core.envelope import Envelope
@@ -69,7 +70,7 @@ async def _unresolved(store: Store, job_id: str) -> Sequence[int]:
 
 
 def _parts(path: Path, plan: Plan, numbers: Sequence[int]) -> list[Part]:
-    with path.open("rb") as file:
+    with opened(path, plan) as file:
         parts = list(_drafted(plan.form.scan(file, plan.mapping, None), numbers, plan.chunk_size))
     found = sum(part.rows for part in parts)
     if found != len(numbers):

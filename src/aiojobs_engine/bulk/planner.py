@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiojobs_engine.bulk.chunk import in_reader
 from aiojobs_engine.bulk.plan import Part, Plan, SeenKeys, chunk_envelope, parts
-from aiojobs_engine.core.errors import SourceChanged
+from aiojobs_engine.bulk.reading import opened
 from aiojobs_engine.ports.backend import Record
 from aiojobs_engine.runtime.context import JobContext, StopAtCheckpoint
 
@@ -67,7 +67,7 @@ async def has_more_rows(path: Path, plan: Plan, threshold: int) -> bool:
 
 def _count(path: Path, plan: Plan, threshold: int) -> int:
     rows = 0
-    with path.open("rb") as file:
+    with opened(path, plan) as file:
         for window in plan.form.scan(file, plan.mapping, None):
             rows += len(window.lengths) - len(window.blanks)
             if rows > threshold:
@@ -80,12 +80,7 @@ def _take(planned: Iterator[Part], count: int) -> list[Part]:
 
 
 def _planned(path: Path, plan: Plan, key: str | None, size: int) -> Generator[Part]:
-    with path.open("rb") as file:
-        found = file.seek(0, 2)
-        if found != plan.size:
-            raise SourceChanged(
-                f"the stored source has {found:,} bytes, it was dispatched with {plan.size:,}"
-            )
+    with opened(path, plan) as file:
         searched = None if plan.allow_duplicates else key
         windows = plan.form.scan(file, plan.mapping, searched)
         yield from parts(windows, size, None if searched is None else SeenKeys())

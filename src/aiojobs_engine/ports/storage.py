@@ -20,10 +20,10 @@ class Storage(Protocol):
         ...
 
     def open(self, name: str) -> AbstractAsyncContextManager[Path]:
-        """A local, seekable file with the content, for reading.
+        """The path of a local, seekable file with the content, for reading; no file when the content is gone.
 
         Raises:
-            ConfigError: the name is none of this storage, or its content is gone.
+            ConfigError: the name is none of this storage.
         """
         ...
 

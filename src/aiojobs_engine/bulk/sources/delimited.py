@@ -8,6 +8,7 @@ that is read again therefore has exactly the records that were counted.
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, BinaryIO
 
 import msgspec
@@ -18,6 +19,8 @@ from aiojobs_engine.core.errors import SourceError
 
 _TOO_LONG = f"the line is longer than {RECORD_BYTES:,} bytes"
 _OPEN_QUOTE = "a quote is opened in this line and never closed"
+_ROWS_AT_ONCE = 200  # so few that they stay in the caches, and give the garbage collector little to walk
+_SPARSE = 8  # with quotes in more than every eighth line, reading all by `csv` is faster than splitting
 _NUL = "the row holds a NUL character"
 
 
@@ -39,15 +42,21 @@ class Delimited(msgspec.Struct, frozen=True, tag="delimited"):
         position = names.index(key) if key in names else None
         return _Scan(LineBlocks(file, self.body), self.delimiter, position).windows()
 
-    def read(self, file: BinaryIO, pieces: Iterable[Piece], mapping: Mapping[str, str]) -> RawRows:
-        """The rows of `pieces`; those of another width than the header, or that are no text, are unfit."""
+    def read(self, file: BinaryIO, pieces: Iterable[Piece], mapping: Mapping[str, str]) -> Iterator[RawRows]:
+        """The rows of `pieces`, some at a time; those of another width, or that are no text, are unfit."""
         header = self.header(file)
         names = [mapping.get(column, column) for column in header]
-        rows = _Rows(header)
         for first, data in pieces:
-            rows.take(data, self.delimiter, first)
-        records: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in rows.cells]
-        return RawRows(rows.numbers, records, rows.original, rows.unfit)
+            text, is_text = _decoded(data)
+            is_plain = is_text and "\0" not in text
+            records = csv_reader(io.StringIO(text, newline=""), self.delimiter)
+            number = first
+            while found := list(islice(records, _ROWS_AT_ONCE)):
+                if is_plain and set(map(len, found)) == {len(header)}:
+                    yield _rows(range(number, number + len(found)), found, header, names)
+                else:
+                    yield _sorted_out(number, found, header, names, is_text=is_text)
+                number += len(found)
 
 
 def header_of(data: bytes, delimiter: str) -> list[str]:
@@ -79,55 +88,61 @@ def csv_reader(lines: Iterable[str], delimiter: str) -> "Iterator[list[str]]":
     return csv.reader(lines, delimiter=delimiter)
 
 
-class _Rows:
-    """Collects the rows of spans, and parts the unfit records from them."""
+def _decoded(data: bytes) -> tuple[str, bool]:
+    try:
+        return data.decode(), True
+    except UnicodeDecodeError:
+        return data.decode("latin-1"), False
 
-    def __init__(self, header: Sequence[str]) -> None:
-        self._header = header
-        self.numbers: list[int] = []
-        self.cells: list[list[str]] = []
-        self.unfit: list[Unfit] = []
 
-    def original(self, position: int) -> dict[str, Any]:
-        return dict(zip(self._header, self.cells[position], strict=True))
+def _rows(
+    numbers: Sequence[int],
+    cells: Sequence[Sequence[str]],
+    header: Sequence[str],
+    names: Sequence[str],
+    unfit: Sequence[Unfit] = (),
+) -> RawRows:
+    records: list[dict[str, Any]] = [dict(zip(names, row)) for row in cells]  # noqa: B905 - rows were measured
 
-    def take(self, data: bytes, delimiter: str, first: int) -> None:
-        is_text = True
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            text = data.decode("latin-1")
-            is_text = False
-        found = list(csv_reader(io.StringIO(text, newline=""), delimiter))
-        if is_text and set(map(len, found)) <= {len(self._header)} and "\0" not in text:
-            self.numbers += range(first, first + len(found))
-            self.cells += found
-            return
-        for number, row in enumerate(found, first):
-            if row:
-                self._take_row(number, row if is_text else list(map(_bytes_as_text, row)))
+    def original(position: int) -> dict[str, Any]:
+        return dict(zip(header, cells[position], strict=True))
 
-    def _take_row(self, number: int, row: list[str]) -> None:
-        problem = self._problem(row)
+    return RawRows(numbers, records, original, unfit)
+
+
+def _sorted_out(
+    first: int, found: list[list[str]], header: Sequence[str], names: Sequence[str], *, is_text: bool
+) -> RawRows:
+    numbers: list[int] = []
+    cells: list[list[str]] = []
+    unfit: list[Unfit] = []
+    for number, row in enumerate(found, first):
+        if not row:
+            continue
+        read = row if is_text else list(map(_bytes_as_text, row))
+        problem = _problem(read, len(header))
         if problem is None:
-            self.numbers.append(number)
-            self.cells.append(row)
+            numbers.append(number)
+            cells.append(read)
         else:
-            self.unfit.append(Unfit(number, self._labelled(row), problem))
+            unfit.append(Unfit(number, _labelled(read, header), problem))
+    return _rows(numbers, cells, header, names, unfit)
 
-    def _problem(self, row: Sequence[str]) -> str | None:
-        for cell in row:
-            if "\0" in cell:
-                return _NUL
-            if isinstance(cell, _NoText):
-                return cell.problem
-        if len(row) != len(self._header):
-            return f"the row has {len(row):,} columns, the header {len(self._header):,}"
-        return None
 
-    def _labelled(self, row: Sequence[str]) -> dict[str, Any]:
-        beyond = [f"column {position}" for position in range(len(self._header) + 1, len(row) + 1)]
-        return dict(zip([*self._header, *beyond], map(str, row), strict=False))
+def _problem(row: Sequence[str], width: int) -> str | None:
+    for cell in row:
+        if "\0" in cell:
+            return _NUL
+        if isinstance(cell, _NoText):
+            return cell.problem
+    if len(row) != width:
+        return f"the row has {len(row):,} columns, the header {width:,}"
+    return None
+
+
+def _labelled(row: Sequence[str], header: Sequence[str]) -> dict[str, Any]:
+    beyond = [f"column {position}" for position in range(len(header) + 1, len(row) + 1)]
+    return dict(zip([*header, *beyond], map(str, row), strict=False))
 
 
 class _NoText(str):
@@ -155,8 +170,8 @@ class _RecordTooLong(Exception):
 class _Scan:
     """Finds the records of a file.
 
-    A block without quotes and odd line ends is split as bytes, all others go through `csv` itself, with a
-    line source that knows where it is. A record that can't be read (a line too long, a quote that is never
+    A block with few quotes and no odd line ends is split as bytes, all others go through `csv` itself, with
+    a line source that knows where it is. A record that can't be read (a line too long, a quote that is never
     closed) costs its first line; what follows is read on.
     """
 
@@ -173,17 +188,16 @@ class _Scan:
     def windows(self) -> Iterator[Window]:
         for block in self._blocks:
             start = self._blocks.offset - len(block)
-            plain = self._plain(start, block)
-            if plain is not None:
-                yield plain
+            split = self._split(start, block)
+            if split is not None:
+                yield split
             else:
                 yield from self._parsed(start, block)
 
-    def _plain(self, start: int, block: bytes) -> Window | None:
-        if b'"' in block or len(block) > RECORD_BYTES:
-            return None
+    def _split(self, start: int, block: bytes) -> Window | None:
+        """The records of a block with few quotes or none, split at its line ends; None for other blocks."""
         returns = block.count(b"\r")
-        if returns and returns != block.count(b"\r\n"):
+        if len(block) > RECORD_BYTES or (returns and returns != block.count(b"\r\n")):
             return None
         lines = block.split(b"\n")
         lengths = [length + 1 for length in map(len, lines)]
@@ -194,7 +208,36 @@ class _Scan:
         keys = None
         if self._key is not None:
             keys = _keys(lines, self._delimiter.encode(), self._key, has_returns=bool(returns))
+        quoted = [at for at, line in enumerate(lines) if b'"' in line] if b'"' in block else []
+        if len(quoted) * _SPARSE > len(lines) or not self._joined(lines, lengths, keys, quoted):
+            return None
         return Window(start, block, lengths, _blanks(lines, has_returns=bool(returns)), keys)
+
+    def _joined(
+        self, lines: list[bytes], lengths: list[int], keys: list[bytes] | None, quoted: Sequence[int]
+    ) -> bool:
+        """Read records with quotes by `csv`, and join their lines; False when one goes on after them."""
+        gone: list[int] = []
+        for at in quoted:
+            if gone and at <= gone[-1]:
+                continue
+            record = _Record(lines, at)
+            try:
+                row = next(csv_reader(record.lines(), self._delimiter))
+            except csv.Error:
+                return False
+            if record.is_cut:
+                return False
+            if keys is not None and self._key is not None:
+                keys[at] = _cell(row, self._key)
+            if record.end > at + 1:
+                lengths[at] = sum(lengths[at : record.end])
+                gone += range(at + 1, record.end)
+        for position in reversed(gone):
+            del lines[position], lengths[position]
+            if keys is not None:
+                del keys[position]
+        return True
 
     def _parsed(self, start: int, block: bytes) -> Iterator[Window]:
         """Windows from `start` to the end of a record at or after the end of `block`."""
@@ -214,7 +257,7 @@ class _Scan:
                     blanks.append(len(lengths))
                 lengths.append(self._at - self._begun)
                 if self._key is not None:
-                    keys.append(row[self._key].encode("latin-1") if len(row) > self._key else b"")
+                    keys.append(_cell(row, self._key))
                 self._begun = self._at
                 self._is_between = True
         except _RecordTooLong:
@@ -252,6 +295,25 @@ class _Scan:
         offset = self._begun
         length = self._blocks.skip_line(offset)
         return Window(offset, b"", [length], unreadable=_TOO_LONG if length > RECORD_BYTES else problem)
+
+
+class _Record:
+    """Lines for `csv` from one of many on, and how many of them a record took."""
+
+    def __init__(self, lines: Sequence[bytes], at: int) -> None:
+        self._lines = lines
+        self.end = at
+        self.is_cut = False
+
+    def lines(self) -> Iterator[str]:
+        while self.end < len(self._lines):
+            self.end += 1
+            yield self._lines[self.end - 1].decode("latin-1") + "\n"
+        self.is_cut = True
+
+
+def _cell(row: Sequence[str], position: int) -> bytes:
+    return row[position].encode("latin-1") if len(row) > position else b""
 
 
 def _blanks(lines: list[bytes], *, has_returns: bool) -> frozenset[int]:

@@ -30,19 +30,14 @@ class JsonLines(msgspec.Struct, frozen=True, tag="json_lines"):
             keys = None if decoder is None else _keys(decoder, lines)
             yield Window(blocks.offset - len(block), block, [len(line) + 1 for line in lines], keys=keys)
 
-    def read(self, file: BinaryIO, pieces: Iterable[Piece], mapping: Mapping[str, str]) -> RawRows:
-        """The rows of `pieces`."""
+    def read(self, file: BinaryIO, pieces: Iterable[Piece], mapping: Mapping[str, str]) -> Iterator[RawRows]:
+        """The rows of `pieces`, a piece at a time."""
         del file
-        numbers: list[int] = []
-        originals: list[dict[str, Any]] = []
         for first, data in pieces:
-            found = _rows.decode(_as_list(data.splitlines()))
-            numbers += range(first, first + len(found))
-            originals += found
-        if not mapping:
-            return RawRows(numbers, list(map(dict, originals)), originals.__getitem__, [])
-        records = [{mapping.get(name, name): value for name, value in row.items()} for row in originals]
-        return RawRows(numbers, records, originals.__getitem__, [])
+            originals = _rows.decode(_as_list(data.splitlines()))
+            numbers = range(first, first + len(originals))
+            renamed = [{mapping.get(name, name): value for name, value in row.items()} for row in originals]
+            yield RawRows(numbers, renamed, originals.__getitem__, ())
 
 
 def _key_decoder(key: str, mapping: Mapping[str, str]) -> msgspec.json.Decoder[list[Any]]:

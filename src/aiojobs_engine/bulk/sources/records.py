@@ -36,7 +36,7 @@ class Unfit(NamedTuple):
 
 
 class RawRows(NamedTuple):
-    """Rows as they stand in the source.
+    """Some rows as they stand in the source.
 
     Attributes:
         numbers: the row number of each record, rising.
@@ -48,7 +48,7 @@ class RawRows(NamedTuple):
     numbers: Sequence[int]
     records: list[dict[str, Any]]
     original: Callable[[int], dict[str, Any]]
-    unfit: list[Unfit]
+    unfit: Sequence[Unfit]
 
 
 def bounded(payload: Mapping[str, Any]) -> dict[str, Any]:
