@@ -198,8 +198,8 @@ def _merge(into: Tree, more: Tree) -> None:
 
 
 def _nearest(place: str, key: str, fields: Mapping[str, Any]) -> str:
-    hint = did_you_mean(key, fields)
-    return hint or f"; {place or 'the configuration'} has {', '.join(fields)}"
+    known = ", ".join(fields) or "no settings of its own"
+    return did_you_mean(key, fields) or f"; {place or 'the configuration'} has {known}"
 
 
 def _options(hint: Any) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ import re
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol, cast
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
@@ -22,6 +22,8 @@ _EXAMPLES = {
     "redis+cluster": "redis+cluster://localhost:7000",
     "unix": "unix:///run/redis.sock",
 }
+_SECRET = re.compile(r"(://[^/:@]*:)[^/]*@")
+_SECRET_OPTION = re.compile(r"([?&](?:password|token)=)[^&#]*", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*", re.IGNORECASE)
 
 
@@ -68,7 +70,7 @@ def checked_scheme(url: str) -> str:
     if scheme in _EXAMPLES:
         raise ConfigError(f"{scheme}:// is not in this release yet; use 'sqlite:///jobs.db' or 'memory://'")
     known = {*_EXAMPLES, *_installed()}
-    hint = did_you_mean(scheme, known) or f"; there are {', '.join(sorted(known))}"
+    hint = did_you_mean(scheme, sorted(known)) or f"; there are {', '.join(sorted(known))}"
     example = next((_EXAMPLES[name] for name in _EXAMPLES if f"{name!r}?" in hint), _EXAMPLES["sqlite"])
     raise ConfigError(f"no backend has the scheme {scheme!r}{hint}, for example {example!r}")
 
@@ -90,15 +92,7 @@ def sqlite_path(url: str) -> Path:
 
 def redacted(url: str) -> str:
     """`url` with `***` in the place of a password."""
-    try:
-        parts = urlsplit(url)
-        secret = parts.password
-    except ValueError:
-        return re.sub(r"//[^/]*@", "//***@", url)
-    if secret is None:
-        return url
-    user = (parts.username or "") + ":***@"
-    return urlunsplit(parts._replace(netloc=user + parts.netloc.rpartition("@")[2]))
+    return _SECRET_OPTION.sub(r"\1***", _SECRET.sub(r"\1***@", url, count=1))
 
 
 def _check_rest(url: str, is_right: bool, form: str) -> None:  # noqa: FBT001 - the fact, not a switch
