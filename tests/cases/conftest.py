@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from aiojobs_engine.core.config import Settings, WorkerSettings
+from aiojobs_engine.engine import Engine
 from tests.cases.invariants import check_store
 from tests.cases.stores import KINDS, Case, make_store
 
@@ -19,6 +20,7 @@ CASE_WORKER: dict[str, Any] = {
 }
 
 MakeCase = Callable[..., Case]
+MakeEngine = Callable[..., Engine]
 
 
 @pytest.fixture(params=KINDS)
@@ -38,3 +40,20 @@ async def make_case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
         await case.store.open()
         await check_store(case.store)
         await case.store.close()
+
+
+@pytest.fixture(params=KINDS)
+async def make_engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MakeEngine]:
+    """An engine on either store and a clock that the test moves; what it stored is checked at the end."""
+    stores: list[Any] = []
+
+    def make(**config: Any) -> Engine:
+        store, clock = make_store(request.param, tmp_path)
+        stores.append(store)
+        return Engine(backend=store, clock=clock, config={"worker": CASE_WORKER, **config})
+
+    yield make
+    for store in stores:
+        await store.open()
+        await check_store(store)
+        await store.close()

@@ -46,8 +46,8 @@ class RestingSqlite(SqliteBackend):
         await super().open()
         assert self._writer is not None
         assert self._reader is not None
-        self._writer.submit = self._seen(self._writer.submit)  # type: ignore[method-assign]
-        self._reader.one = self._awaited(self._reader.one)  # type: ignore[method-assign]
+        self._writer.submit = self._seen(self._writer.submit)
+        self._reader.one = self._awaited(self._reader.one)
 
     def _seen(self, submit: Callable[..., "asyncio.Future[Any]"]) -> Callable[..., "asyncio.Future[Any]"]:
         def watched(*args: Any, **options: Any) -> "asyncio.Future[Any]":

@@ -68,6 +68,8 @@ class Runs:
         name = claim.envelope.type
         run = Run(claim, self._types[name], self._options[name], sent_at)
         run.was_ahead = was_ahead
+        if claim.crashes or claim.epoch:
+            self._end_older(claim)
         if self._is_stopping:
             self.hand_back(run)
         else:
@@ -109,12 +111,23 @@ class Runs:
 
     def bury(self, claim: Claim) -> None:
         """Finalize a job whose worker was lost; of a type that this worker doesn't know, too."""
+        self._end_older(claim)
         envelope = claim.envelope
         job_type = self._types.get(envelope.type) or _stand_in(envelope)
         options = self._options.get(envelope.type) or resolve(
             envelope.type, envelope.kind, {}, self._settings
         )
         self._finalizer.put(Run(claim, job_type, options, 0.0), WorkerLost())
+
+    def _end_older(self, claim: Claim) -> None:
+        """Cancel runs of the job that this worker still has from before it lost the lease unawares."""
+        job_id = claim.lease.job_id
+        for run in [run for run in self._slots.ahead.runs if run.claim.lease.job_id == job_id]:
+            self._slots.ahead.drop(run)
+        for run in [run for run in self._slots.runs.values() if run.claim.lease.job_id == job_id]:
+            if not run.is_finalized and run.stop is not Stop.LOST:
+                logger.warning("the lease of job %s was lost; its handler is cancelled", job_id)
+                self._deadlines.end(run, Stop.LOST)
 
     def give_up(self, run: Run) -> None:
         """Finalize a run that ignores every cancel, and use its slot for others."""

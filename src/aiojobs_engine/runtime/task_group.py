@@ -7,6 +7,7 @@ different tasks in the fixtures of its users, which scopes forbid.
 
 import asyncio
 import logging
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _SICK_AFTER = 5
+_LATELY = 60.0
 
 
 def start(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -33,33 +35,31 @@ async def join(task: asyncio.Task[Any]) -> None:
 class AgentGroup:
     """Loops that live as long as their owner, each started again when it raises.
 
-    An agent that fails five times in a row makes the group sick until it succeeds or is stopped.
+    An agent that fails five times within a minute makes the group sick, until it has failed less in the last
+    minute.
 
     Attributes:
-        failures: agents by name, with how often in a row they failed.
+        failures: how often each agent failed so far, by name.
     """
 
     def __init__(self, clock: Clock) -> None:
         """Pause between restarts on `clock`."""
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.failures: dict[str, int] = {}
+        self._failed_at: defaultdict[str, deque[float]] = defaultdict(deque)
+        self.failures: Counter[str] = Counter()
 
     @property
     def is_sick(self) -> bool:
         """Whether an agent can't stay up."""
-        return any(count >= _SICK_AFTER for count in self.failures.values())
+        return any(self._lately(name) >= _SICK_AFTER for name in self.failures)
 
     def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Run `run` until it returns; when it raises, again after 0.1 s, doubling up to 5 s.
 
-        `run` is one life of the loop; `alive(name)` tells that a turn of it went well.
+        The pauses begin anew when a minute went well.
         """
         self._tasks[name] = start(self._keep(name, run), f"aiojobs:{name}")
-
-    def alive(self, name: str) -> None:
-        """Forget the failures of an agent: it does its work again."""
-        self.failures.pop(name, None)
 
     async def stop(self, name: str) -> None:
         """Cancel one agent and wait for its end; unknown names are fine."""
@@ -78,12 +78,19 @@ class AgentGroup:
             try:
                 await run()
             except Exception:
-                count = self.failures[name] = self.failures.get(name, 0) + 1
+                self.failures[name] += 1
+                self._failed_at[name].append(self._clock.monotonic())
+                count = self._lately(name)
                 pause = min(_FIRST_PAUSE * 2 ** (count - 1), _LONGEST_PAUSE)
                 level = logging.WARNING if count < _SICK_AFTER else logging.ERROR
-                logger.log(
-                    level, "%s failed %d times in a row, again in %.1f s", name, count, pause, exc_info=True
-                )
+                message = "%s failed %d times in a minute, again in %.1f s"
+                logger.log(level, message, name, count, pause, exc_info=True)
                 await self._clock.sleep(pause)
             else:
                 return
+
+    def _lately(self, name: str) -> int:
+        failed_at = self._failed_at[name]
+        while failed_at and self._clock.monotonic() - failed_at[0] > _LATELY:
+            failed_at.popleft()
+        return len(failed_at)
