@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from random import Random
 
 from aiojobs_engine.ports.clock import Clock
 
@@ -15,7 +16,7 @@ class IdSource:
     of about 1 in 2**60 per pair of ids of the same millisecond. A forked child draws anew.
     """
 
-    __slots__ = ("_chance", "_clock", "_last", "_pid")
+    __slots__ = ("_chance", "_clock", "_last", "_pid", "_random")
 
     def __init__(self, clock: Clock) -> None:
         """Take the time from `clock`."""
@@ -23,15 +24,19 @@ class IdSource:
         self._last = 0
         self._chance = 0
         self._pid = 0
+        self._random = Random()
 
     def __call__(self) -> str:
         """A new id."""
         now = self._clock.now()
         pid = os.getpid()
-        if now > self._last or pid != self._pid:
-            self._last = max(now, self._last)
+        if pid != self._pid:
             self._pid = pid
-            self._chance = secrets.randbits(_CHANCE_BITS - 1)
+            self._random.seed(secrets.randbits(256))
+            self._last, self._chance = max(now, self._last), self._random.getrandbits(_CHANCE_BITS - 1)
+        elif now > self._last:
+            # seeded once, because asking the system each millisecond gives up the interpreter's lock
+            self._last, self._chance = now, self._random.getrandbits(_CHANCE_BITS - 1)
         else:
             self._chance += 1
         return f"{self._last:012x}{self._chance:015x}"
