@@ -134,7 +134,7 @@ def _policy(typed: Tree, where: str, source: str) -> Tree:
         Retry(msgspec.convert(typed, RetrySpec))
     except ConfigError as error:
         raise ConfigError(f"{source}: {where} is wrong: {error}") from error
-    return {"max_attempts": 1, **typed} if typed.get("policy") == "none" else typed
+    return typed
 
 
 def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

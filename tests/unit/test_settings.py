@@ -119,7 +119,7 @@ def test_a_file_that_is_no_toml_is_named() -> None:
         ({"AIOJOBS_WORKER__DRAIN_TIMEOUT": "1m"}, "worker.drain_timeout", 60.0),
         ({"AIOJOBS_WORKER__QUEUES": '["a", "b"]'}, "worker.queues", ["a", "b"]),
         ({"AIOJOBS_DEFAULTS__RETRY__MAX_ATTEMPTS": "8"}, "defaults.retry.max_attempts", 8),
-        ({"AIOJOBS_DEFAULTS__RETRY": '{"policy": "none"}'}, "defaults.retry.max_attempts", 1),
+        ({"AIOJOBS_DEFAULTS__RETRY": '{"policy": "none"}'}, "defaults.retry.policy", "none"),
         ({"AIOJOBS_RETENTION__FAILED__AGE": "7d"}, "retention.failed.age", 604_800.0),
         ({"AIOJOBS_LISTENERS": '{"log": false}'}, "listeners.log", False),
         ({"AIOJOBS_SQLITE__DURABILITY": "normal"}, "sqlite.durability", "normal"),

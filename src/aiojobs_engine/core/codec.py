@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast, get_type_hints
 import msgspec
 
 from aiojobs_engine.core.errors import ConfigError, PayloadError, PayloadTooLarge, did_you_mean
-from aiojobs_engine.core.limits import DEPTH, PAYLOAD_BYTES
+from aiojobs_engine.core.limits import DEPTH
 
 _PLACE = re.compile(r"at `\$\.([A-Za-z_]\w*)")
 _QUOTED = re.compile(r"[`']([A-Za-z_]\w*)[`']")
@@ -71,12 +71,11 @@ class ArgumentCodec:
             raise ConfigError(f"{owner} has an annotation that JSON can't hold: {error}") from error
         self._takes_none = not parameters
 
-    def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], limit: int = PAYLOAD_BYTES) -> bytes:
+    def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         """The arguments of one call as a JSON object.
 
         Raises:
             PayloadError: an argument is missing, unknown, of the wrong type or can't be JSON; it names which.
-            PayloadTooLarge: more than `limit` bytes.
         """
         if self._takes_none and not args and not kwargs:
             return _NO_ARGUMENTS
@@ -89,26 +88,17 @@ class ArgumentCodec:
         except TypeError as error:
             raise self._unfit(error) from error
         encoded = encode_json(given, self._owner)
-        if len(encoded) > limit:
-            raise PayloadTooLarge(
-                f"the arguments of {self._owner} take {len(encoded):,} bytes, the limit is {limit:,}; "
-                "store the data and pass a reference"
-            )
         arrived = self._decoded(encoded)
         if _is_changed(given, arrived, self._owner):
             raise self._changed(given, arrived)
         return encoded
 
-    def check(self, encoded: bytes, limit: int = PAYLOAD_BYTES) -> bytes:
+    def check(self, encoded: bytes) -> bytes:
         """Arguments that are JSON already (from a command line or another language), validated.
 
         Raises:
             PayloadError: they don't fit the handler.
         """
-        if len(encoded) > limit:
-            raise PayloadTooLarge(
-                f"the arguments of {self._owner} take {len(encoded):,} bytes, the limit is {limit:,}"
-            )
         checked_depth(encoded, self._owner)
         return encode_json(self._decoded(encoded), self._owner)
 
@@ -207,6 +197,23 @@ def encode_json(value: object, owner: str) -> bytes:
     except Exception as error:  # a class of the user may raise anything
         raise PayloadError(f"{owner}: {str(error) or type(error).__name__}") from error
     checked_depth(encoded, owner)
+    return encoded
+
+
+def encode_plain(value: object, owner: str, limit: int) -> bytes:
+    """Plain JSON data as JSON, at most 64 levels deep.
+
+    Raises:
+        PayloadError: it is something else, so that it would not come back equal.
+        PayloadTooLarge: more than `limit` bytes.
+    """
+    encoded = encode_json(value, owner)
+    if len(encoded) > limit:
+        raise PayloadTooLarge(
+            f"{owner} takes {len(encoded):,} bytes, the limit is {limit:,}; store the data elsewhere"
+        )
+    if _is_changed(value, msgspec.json.decode(encoded), owner):
+        raise PayloadError(f"{owner} would come back changed; give plain JSON data, not {value!r:.80}")
     return encoded
 
 

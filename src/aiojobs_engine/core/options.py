@@ -9,6 +9,8 @@ import msgspec
 from aiojobs_engine.core.config import OptionSettings, Settings
 from aiojobs_engine.core.retry import Retry
 
+_CARRIED = ("delay", "expires", "user_id", "tags", "meta")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
@@ -41,6 +43,14 @@ def resolve(name: str, kind: str, decorated: Mapping[str, Any], settings: Settin
         field: levels.pop(field) for field in ("queue", "priority", "timeout", "result_ttl", "max_crashes")
     }
     return Resolved(retry=retry if isinstance(retry, Retry) else Retry(retry), extra=levels, **known)
+
+
+def published(options: Resolved) -> dict[str, Any]:
+    """What a dispatch by name needs to know of a type's options beside its queue, as plain JSON data."""
+    extra = {name: options.extra[name] for name in _CARRIED if options.extra.get(name) is not None}
+    if not isinstance(extra.get("expires", 0.0), float | int):
+        del extra["expires"]
+    return {"priority": options.priority, **extra}
 
 
 def _set_fields(section: OptionSettings | None) -> dict[str, Any]:

@@ -147,7 +147,7 @@ class Retry:
             return GiveUp("not_retryable")
         if self._custom is not None:
             return _asked(self._custom, failures, exception)
-        if failures >= self.spec.max_attempts:
+        if self.spec.policy == "none" or failures >= self.spec.max_attempts:
             return GiveUp()
         return Requeue(self._delay(failures, rng))
 

@@ -137,8 +137,7 @@ def _only_job(what: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jo
         raise ConfigError(f"{what!r:.80} is no job, job type or name of one{hint}")
     if args or kwargs:
         raise ConfigError(f"the job {what.id!r} has its arguments already; give them to handler.job(...)")
-    job: Job[Any] = what
-    return job
+    return cast("Job[Any]", what)  # type: ignore[redundant-cast]
 
 
 def _at(error: EngineError, index: int) -> EngineError:

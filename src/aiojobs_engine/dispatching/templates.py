@@ -13,7 +13,7 @@ from aiojobs_engine.core.errors import ConfigError, PayloadError, PayloadTooLarg
 from aiojobs_engine.core.instant import Instant, instant, later
 from aiojobs_engine.core.job import CALL_OPTIONS, Job, checked_options
 from aiojobs_engine.core.limits import checked_name
-from aiojobs_engine.core.options import resolve
+from aiojobs_engine.core.options import published, resolve
 from aiojobs_engine.core.retry import Retry, RetrySpec
 from aiojobs_engine.dispatching.names import checked_payload
 from aiojobs_engine.ports.clock import Clock
@@ -89,7 +89,8 @@ class Templates:
         """
         record = await self.published(job.type)
         if record is not None:
-            decorated = checked_options(record.options, frozenset(record.options) & CALL_OPTIONS, record.name)
+            known = {name: value for name, value in record.options.items() if name in CALL_OPTIONS}
+            decorated = checked_options(known, CALL_OPTIONS, record.name)
             base = self._base(job.type, record.kind, {**decorated, "queue": record.queue})
         elif "queue" in job.options:
             base = self._base(job.type, job.kind, _NOTHING)
@@ -118,7 +119,7 @@ class Templates:
             name=name,
             kind=job_type.kind,
             queue=resolved.queue,
-            options={"priority": resolved.priority},
+            options=published(resolved),
             schema=job_type.arguments.schema(),
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 
-from aiojobs_engine.core.errors import ConfigError
+from aiojobs_engine.core.errors import ConfigError, Signal
 from aiojobs_engine.core.events import JobEvent, JobStatusUpdated, status_updated
 from aiojobs_engine.ports.clock import Clock
 
@@ -65,6 +65,7 @@ class EventBus:
         self._mailboxes: list[_Mailbox] = []
         self._by_class: dict[type[JobEvent], list[_Mailbox]] = {}
         self._derived: list[_Mailbox] = []
+        self._is_closed = False
 
     @property
     def is_heard(self) -> bool:
@@ -84,6 +85,8 @@ class EventBus:
 
     def publish(self, events: Sequence[JobEvent]) -> None:
         """Queue events for those who want them; never waits, never raises."""
+        if self._is_closed:
+            return
         for event in events:
             mailboxes = self._by_class.get(type(event))
             if mailboxes is None:
@@ -96,15 +99,22 @@ class EventBus:
                     mailbox.put(derived)
 
     async def close(self) -> None:
-        """Give listeners 5 seconds for what is queued, then cancel them."""
-        tasks = [mailbox.task for mailbox in self._mailboxes if mailbox.task is not None]
-        if not tasks:
-            return
-        timer = self._clock.call_later(_CLOSING, lambda: [task.cancel() for task in tasks])
+        """Give listeners 5 seconds for what is queued, then cancel them; nothing is queued any more."""
+        timer = self._clock.call_later(_CLOSING, self._cut_off)
         try:
-            await asyncio.wait(tasks)
+            while tasks := self._tasks():
+                await asyncio.wait(tasks)
         finally:
             timer.cancel()
+            self._is_closed = True
+
+    def _cut_off(self) -> None:
+        self._is_closed = True
+        for task in self._tasks():
+            task.cancel()
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [mailbox.task for mailbox in self._mailboxes if mailbox.task is not None]
 
     def _wanting(self, kind: type[JobEvent]) -> list["_Mailbox"]:
         return [mailbox for mailbox in self._mailboxes if issubclass(kind, mailbox.classes)]
@@ -142,7 +152,7 @@ class _Mailbox:
                 event = self._events.popleft()
                 try:
                     await self._call(event)
-                except Exception:
+                except (Exception, Signal):
                     logger.exception(
                         "listener %s failed on %s of job %s", self.name, type(event).__name__, event.job_id
                     )

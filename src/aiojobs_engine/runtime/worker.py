@@ -14,6 +14,7 @@ from typing import Any
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import BackendError, ConfigError
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.options import published
 from aiojobs_engine.core.outcome import Outcome
 from aiojobs_engine.ports.backend import Claim, Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
@@ -304,7 +305,7 @@ class Worker:
                 name=name,
                 kind=job_type.kind,
                 queue=self._runs.options[name].queue,
-                options={"priority": self._runs.options[name].priority},
+                options=published(self._runs.options[name]),
                 schema=job_type.arguments.schema(),
             )
             for name, job_type in self._registry.types.items()
