@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from itertools import groupby
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +17,7 @@ from aiojobs_engine.ports.backend import Claim, JobFilter, Keep, Record, Settlem
 from aiojobs_engine.testing.clock import ManualClock
 from aiojobs_engine.testing.conformance.laws import check_laws
 from aiojobs_engine.testing.conformance.stage import EVENT_OF, Stage
+from aiojobs_engine.testing.likeness import events_by_job, failed_rows, queues, results, without_refs
 
 _Answer = TypeVar("_Answer")
 Command = Callable[[Stage, Sequence[Claim]], Awaitable[Any]]
@@ -29,7 +29,7 @@ _REOPENED = 50
 
 ids = st.sampled_from(["a", "b", "c", "d", "bulk-1", "bulk-2"])
 some_ids = st.lists(ids | st.sampled_from(["bulk-1", "bulk-1:1", "bulk-1:2"]), min_size=1, max_size=3)
-queues = st.sampled_from(["default", "other"])
+queue_names = st.sampled_from(["default", "other"])
 seconds = st.sampled_from([0.0, 0.001, 0.1, 0.25, 1.0, 5.0, 30.0])
 picks = st.integers(0, _CLAIMS_KEPT - 1)
 exits = st.sampled_from(sorted(EVENT_OF))
@@ -84,7 +84,7 @@ class BackendModel(RuleBasedStateMachine):
 
     @rule(
         job_ids=st.lists(ids, min_size=1, max_size=4),
-        queue=queues,
+        queue=queue_names,
         priority=st.integers(-1, 1),
         delay=st.none() | seconds,
         expires=st.none() | st.none() | seconds,
@@ -138,7 +138,7 @@ class BackendModel(RuleBasedStateMachine):
     @rule(worker=st.sampled_from(["w1", "w2"]), lease=seconds)
     def rescue(self, worker: str, lease: float) -> None:
         """Take over every lease that ran out."""
-        self._claims(lambda stage: _by_id(stage.backend.rescue(worker, _ALL, lease)))
+        self._claims(lambda stage: _sorted(stage.backend.rescue(worker, _ALL, lease)))
 
     @precondition(lambda self: self.claims)
     @rule(
@@ -150,6 +150,7 @@ class BackendModel(RuleBasedStateMachine):
         cursor=cursors,
         keeps_counters=st.booleans(),
         twice=st.booleans(),
+        goes_on=st.booleans(),
     )
     def settle(
         self,
@@ -162,8 +163,9 @@ class BackendModel(RuleBasedStateMachine):
         counts_crash: bool,
         keeps_counters: bool,
         twice: bool,
+        goes_on: bool,
     ) -> None:
-        """End a run, perhaps one that was lost or settled long ago."""
+        """End a run, perhaps one that was lost or settled long ago; often the job runs again soon."""
         due_at = Instant(self.clock.now() + round(delay * 1000))
 
         async def command(stage: Stage, claims: Sequence[Claim]) -> list[bool]:
@@ -175,6 +177,9 @@ class BackendModel(RuleBasedStateMachine):
             return await stage.backend.settle([settlement] * (2 if twice else 1))
 
         self._both(command)
+        if goes_on:
+            self.run(self.clock.advance(delay + 0.001))
+            self.claim(2, "w2", 5.0, both=True)
 
     @precondition(lambda self: self.claims)
     @rule(pick=picks, counted=st.none() | counts, message=st.sampled_from([None, "on"]), cursor=cursors)
@@ -209,7 +214,7 @@ class BackendModel(RuleBasedStateMachine):
 
         self._both(command)
         if starts:
-            self._claims(lambda stage: stage.take(lease=5.0, queues=["default", "other"]))
+            self.claim(_ALL, "w1", 5.0, both=True)
 
     @precondition(lambda self: self.claims)
     @rule(some=st.lists(picks, min_size=1, max_size=3), lease=seconds)
@@ -223,17 +228,18 @@ class BackendModel(RuleBasedStateMachine):
 
     @rule(verb=st.sampled_from(["cancel", "cancel", "pause", "resume", "retry", "delete"]), job_ids=some_ids)
     def control(self, verb: str, job_ids: list[str]) -> None:
-        """Intervene."""
+        """Intervene by hand."""
         self._both(lambda stage, _: getattr(stage.backend, verb)(job_ids))
 
     @rule(job_id=ids, numbers=st.lists(st.integers(_REOPENED, _REOPENED + 2), max_size=2))
     def reopen(self, job_id: str, numbers: list[int]) -> None:
-        """Give an ended job chunks for the rows that failed."""
+        """Give an ended job chunks for the rows that failed, and start them."""
         self._both(
             lambda stage, _: stage.backend.reopen(job_id, [stage.chunk(job_id, n, _ROWS) for n in numbers])
         )
+        self.claim(_ALL, "w1", 5.0, both=True)
 
-    @rule(name=queues, verb=st.sampled_from(["promote", "promote", "pause_queue", "resume_queue"]))
+    @rule(name=queue_names, verb=st.sampled_from(["promote", "promote", "pause_queue", "resume_queue"]))
     def look_after(self, name: str, verb: str) -> None:
         """Promote and expire all there is, or pause or resume a queue."""
         argument: object = _ALL if verb == "promote" else name
@@ -282,13 +288,13 @@ class BackendModel(RuleBasedStateMachine):
             await store.read(after, _ALL)
             for store, after in zip((self.model, self.tested), self.seen, strict=True)
         ]
-        assert _by_job(found_told) == _by_job(told)
+        assert events_by_job(found_told) == events_by_job(told)
         self.seen = (seen, found_seen)
 
     async def _agree_at_the_end(self) -> None:
         await self._agree_on_jobs()
         stages = [Stage(store, self.clock) for store in (self.model, self.tested)]
-        for read in (_failures, _results, _queues):
+        for read in (failed_rows, results, queues):
             expected, found = [await read(stage) for stage in stages]
             assert found == expected
         await check_laws(self.tested, self.clock)
@@ -317,7 +323,7 @@ class BackendModel(RuleBasedStateMachine):
             expected, found = (
                 self.run(_answered(command(Stage(store, self.clock)))) for store in (self.model, self.tested)
             )
-            assert [_without_ref(claim) for claim in found] == [_without_ref(claim) for claim in expected]
+            assert without_refs(found) == without_refs(expected)
             self.claims = [*self.claims, *zip(expected, found, strict=True)][-_CLAIMS_KEPT:]
 
         self.last = send
@@ -328,37 +334,8 @@ async def _answered(answer: Awaitable[_Answer]) -> _Answer:
     return await answer
 
 
-async def _failures(stage: Stage) -> object:
-    jobs = [job.id for job in await stage.all_jobs(page=3)]
-    return jobs, [[_without_id(one) for one in await stage.failures(job)] for job in jobs]
-
-
-async def _results(stage: Stage) -> object:
-    jobs = [job.id for job in await stage.all_jobs()]
-    return await stage.backend.results(jobs), await stage.backend.envelopes(jobs)
-
-
-async def _queues(stage: Stage) -> object:
-    queues = [msgspec.to_builtins(queue) for queue in await stage.backend.queues()]
-    return queues, await stage.backend.counts()
-
-
-async def _by_id(claims: Awaitable[list[Claim]]) -> list[Claim]:
+async def _sorted(claims: Awaitable[list[Claim]]) -> list[Claim]:
     return sorted(await claims, key=lambda claim: claim.envelope.id)
-
-
-def _by_job(events: Sequence[Any]) -> dict[str, list[Any]]:
-    anonymous = [msgspec.structs.replace(event, event_id="") for event in events]
-    anonymous.sort(key=lambda event: event.job_id)
-    return {job_id: list(told) for job_id, told in groupby(anonymous, key=lambda event: event.job_id)}
-
-
-def _without_ref(claim: Claim) -> Claim:
-    return msgspec.structs.replace(claim, lease=msgspec.structs.replace(claim.lease, ref=0))
-
-
-def _without_id(failure: Any) -> Any:
-    return msgspec.structs.replace(failure, id="")
 
 
 def _counters(envelope: Envelope, counted: tuple[int, int, int]) -> Counters:

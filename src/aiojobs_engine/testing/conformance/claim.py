@@ -146,6 +146,18 @@ class ClaimContract(Contract):
         assert await stage.settle(claim, Status.COMPLETED)
         assert await stage.is_at("a") == [Status.COMPLETED]
 
+    async def test_each_run_has_its_own_start(self, stage: Stage) -> None:
+        claim = await stage.start("a")
+        await stage.clock.advance(5)
+        await stage.settle(claim, Status.PENDING)
+        assert (await stage.status("a")).started_at == moment(claim.started_at)
+        await stage.clock.advance(5)
+
+        again = await stage.take_one()
+
+        assert again.started_at == claim.started_at + 10_000
+        assert (await stage.status("a")).started_at == moment(again.started_at)
+
     async def test_a_claim_tells_the_counted_attempts_and_crashes(self, stage: Stage) -> None:
         claim = await stage.start("a")
         await stage.settle(claim, Status.RETRYING, attempts=3, crashes=2, due_at=stage.clock.now())

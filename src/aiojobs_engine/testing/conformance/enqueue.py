@@ -174,10 +174,12 @@ class EnqueueContract(Contract):
         envelope.meta["list"].append(2)
         status.meta["list"].append(3)
 
-        (claim,) = await stage.take()
+        claim = await stage.take_one()
         claim.envelope.meta["list"].append(4)
         assert (await stage.status("a")).meta == {"list": [1]}
         assert [one.meta for one in await _stored(stage, "a")] == [{"list": [1]}]
+        await stage.settle(claim, Status.PENDING)
+        assert (await stage.take_one()).envelope.meta == {"list": [1]}
 
     async def test_a_newer_envelope_is_kept_and_listed_and_never_claimed(self, stage: Stage) -> None:
         await stage.put("new", v=VERSION + 1)
