@@ -12,7 +12,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
 
@@ -41,6 +41,7 @@ from aiojobs_engine.events.bus import Subscription, checked_classes
 from aiojobs_engine.events.stream import Tail, follow, matcher
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.isolation import isolate_for
+from aiojobs_engine.lifetime.apps import AppMember
 from aiojobs_engine.lifetime.hosting import Resources, checked_middleware, checked_resources, entering, hosted
 from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
 from aiojobs_engine.ports.backend import Store
@@ -58,10 +59,9 @@ ListenerT = TypeVar("ListenerT", bound=Callable[[Any], object])
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 ResourcesT = TypeVar("ResourcesT", bound=Callable[[], object])
 Config = Settings | Mapping[str, Any] | str | os.PathLike[str]
-AppContext = Callable[[Any], AbstractAsyncContextManager[None]]
 
 
-class Engine:
+class Engine(AppMember):
     """Dispatches jobs, runs workers, and shows and steers what they do.
 
     `async with engine:` opens it; it can be opened again, and entered several times at once. One engine
@@ -334,7 +334,7 @@ class Engine:
             concurrency=concurrency,
             burst=burst,
             await_retries=await_retries,
-            isolate=None if self._has_own_backend else isolate_for(self),
+            isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
         )
 
     @asynccontextmanager
@@ -346,39 +346,6 @@ class Engine:
                 return
             async with hosted(lambda entered: self.worker(on_entered=entered)):
                 yield self
-
-    @overload
-    def lifespan(self, app: object, /) -> AbstractAsyncContextManager[None]: ...
-    @overload
-    def lifespan(self, *, worker: bool = True) -> AppContext: ...
-    def lifespan(
-        self, app: object = None, *, worker: bool = True
-    ) -> AbstractAsyncContextManager[None] | AppContext:
-        """A lifespan of Starlette and FastAPI: `lifespan=engine.lifespan`, or with `(worker=False)`."""
-
-        @asynccontextmanager
-        async def context(app: object) -> AsyncGenerator[None]:
-            del app
-            async with self.running(worker=worker):
-                yield
-
-        return context if app is None else context(app)
-
-    @overload
-    def cleanup_ctx(self, app: object, /) -> AsyncIterator[None]: ...
-    @overload
-    def cleanup_ctx(self, *, worker: bool = True) -> Callable[[Any], AsyncIterator[None]]: ...
-    def cleanup_ctx(
-        self, app: object = None, *, worker: bool = True
-    ) -> AsyncIterator[None] | Callable[[Any], AsyncIterator[None]]:
-        """The same for aiohttp: `app.cleanup_ctx.append(engine.cleanup_ctx)`, or with `(worker=False)`."""
-
-        async def context(app: object) -> AsyncIterator[None]:
-            del app
-            async with self.running(worker=worker):
-                yield
-
-        return context if app is None else context(app)
 
     def substituted(self, *, store: Store, clock: Clock, storage: Storage) -> AbstractContextManager[None]:
         """Work on other parts for a while, as a closed engine: what `TestEngine` stands on."""

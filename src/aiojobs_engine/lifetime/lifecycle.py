@@ -29,6 +29,7 @@ class Lifecycle:
         door: where calls enter.
         clock: the engine's time.
         listeners: what `engine.on` collected.
+        is_substituted: the parts are a test's.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Lifecycle:
         self.door = Door()
         self.clock = clock
         self.listeners: list[Subscription] = []
+        self.is_substituted = False
         self._store: Store | None = store
         self._storage: Storage | None = None
         self._settings = settings
@@ -81,9 +83,11 @@ class Lifecycle:
         kept = (self.door.session, self._depth, self._store, self._storage, self.clock)
         self.door.session, self._depth = None, 0
         self._store, self._storage, self.clock = store, storage, clock
+        was_substituted, self.is_substituted = self.is_substituted, True
         try:
             yield
         finally:
+            self.is_substituted = was_substituted
             self.door.session, self._depth, self._store, self._storage, self.clock = kept
 
     def _gate(self) -> asyncio.Lock:
