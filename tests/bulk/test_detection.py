@@ -48,7 +48,7 @@ def test_what_is_declared_wins() -> None:
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
         ("a,b\n1,2\n".encode("utf-16-le"), "UTF-16 or no text"),
         ("näme,b\n1,2\n".encode("cp1252"), "no UTF-8"),
-        ("a,b\n1,ü\n2,ö\n".encode("cp1252"), "no UTF-8"),
+        ("a,b\n1,ü\n2,ö\n3,ä\n".encode("cp1252"), "no UTF-8"),
         (b"\x1f\x8b\x08", "gzip"),
         (b"PK\x03\x04....", "XLSX"),
         (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -65,5 +65,6 @@ def test_what_can_not_be_imported_is_refused(head: bytes, message: str) -> None:
 
 def test_a_broken_row_or_two_are_no_other_encoding() -> None:
     rows = b"".join(b"%d,x\n" % number for number in range(100))
-    assert detect(b"a,b\n" + rows + b"7,\xff\n")[1] == ["a", "b"]
+    assert detect(b"a,b\n" + rows + b"7,\xff\n" * 4)[1] == ["a", "b"]
+    assert detect(b"a,b\n1,\xff\n2,\xff\n")[1] == ["a", "b"]
     assert detect("a,b\n1,é\n".encode() + b"2,\xe9\n3,\xe9\n")[1] == ["a", "b"]

@@ -150,16 +150,21 @@ class PartRun(Generic[RowT]):
 
 
 async def lost_faults(
-    handler: Handler[RowT], context: JobContext, plan: Plan, part: Part, message: str
+    handler: Handler[RowT], context: JobContext, plan: Plan, part: Part, message: str, *, check: bool
 ) -> list[RowFault]:
     """A fault for each row of a part that failed as a whole; duplicates have none.
+
+    Args:
+        check: rows that don't fit their type show that instead.
 
     Raises:
         SourceChanged, ConfigError: the source can't be read any more.
     """
     lost = Fault(None, shortened(message, _MESSAGE_CHARS))
     async with context.port.storage.open(plan.source) as path:
-        return await in_reader(partial(faults_of, path, plan, part, handler.model, lambda _: lost))
+        return await in_reader(
+            partial(faults_of, path, plan, part, handler.model, lambda _: lost, check=check)
+        )
 
 
 def bare_faults(part: Part, message: str) -> list[RowFault]:

@@ -26,6 +26,8 @@ from aiojobs_engine.runtime.registry import JobType, RowsLost
 
 MOST_ROWS = 100_000
 
+_TOO_MANY = "max_failures"
+
 ChunkSize = Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)]
 
 
@@ -187,7 +189,7 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         except SourceChanged as error:
             return Failed(error, permanent="source_changed")
         except TooManyFailures as error:
-            return Failed(error, permanent="max_failures")
+            return Failed(error, permanent=_TOO_MANY)
         return Spawned()
 
     def can_salvage(self, claim: Claim) -> bool:
@@ -204,7 +206,9 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         message = error.message or error.type
         try:
             part = part or await self._whole(context, plan)
-            faults = await lost_faults(self, context, plan, part, message)
+            # only where the rows are known to be harmless: after a crash they may take this worker along
+            is_harmless = error.reason == _TOO_MANY
+            faults = await lost_faults(self, context, plan, part, message, check=is_harmless)
         except (EngineError, OSError):
             part = part or Part(rows=claim.counters.total)
             faults = bare_faults(part, message)

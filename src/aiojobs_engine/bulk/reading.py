@@ -77,9 +77,18 @@ def load(path: Path, plan: Plan, part: Part, model: RowModel[RowT]) -> Loaded[Ro
 
 
 def faults_of(
-    path: Path, plan: Plan, part: Part, model: RowModel[RowT], fault_of: Callable[[int], Fault | None]
+    path: Path,
+    plan: Plan,
+    part: Part,
+    model: RowModel[RowT],
+    fault_of: Callable[[int], Fault | None],
+    *,
+    check: bool = False,
 ) -> list[RowFault]:
     """The rows for whose number `fault_of` has an answer, as they stand in the source; duplicates have none.
+
+    Args:
+        check: rows that don't fit their type show that instead; it runs the row type's own checks.
 
     Raises:
         SourceChanged: the stored source is not the one that was planned.
@@ -88,8 +97,9 @@ def faults_of(
         faults = _unreadable_faults(file, part)
         for raw in _blocks(file, plan, part):
             faults += _unfit_faults(raw)
+            wrong = model.convert(raw.records)[1] if check else {}
             for position, number in enumerate(raw.numbers):
-                fault = fault_of(number)
+                fault = wrong.get(position) or fault_of(number)
                 if fault is not None:
                     faults.append(_row_fault(raw, position, fault, model))
     chosen = (fault for fault in faults if fault_of(fault.row_number) is not None)

@@ -17,7 +17,8 @@ HEAD_BYTES = RECORD_BYTES
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_RECORDS = 50
 _HEADER_LINES = 1000
-_WRONG_LINES = 0.05  # more lines than these without UTF-8, and it is another encoding rather than broken rows
+_WRONG_LINES = 3  # with fewer lines that are no UTF-8, or less than this share of them, some rows are broken,
+_WRONG_SHARE = 0.05  # else the file has another encoding
 _UTF8_BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _MAGIC = (
@@ -79,7 +80,7 @@ def _is_other_encoding(head: bytes) -> bool:
             return False
         lines = head.splitlines()
         wrong = sum(not line.isascii() for line in lines)
-        return wrong > _WRONG_LINES * len(lines)
+        return wrong >= _WRONG_LINES and wrong > _WRONG_SHARE * len(lines)
     return False
 
 

@@ -41,14 +41,22 @@ class JsonLines(msgspec.Struct, frozen=True, tag="json_lines"):
 
 
 def _key_decoder(key: str, mapping: Mapping[str, str]) -> msgspec.json.Decoder[list[Any]]:
-    column = next((column for column, field in mapping.items() if field == key), key)
-    found = msgspec.defstruct("_KeyOnly", [("value", msgspec.Raw, msgspec.Raw())], rename={"value": column})
+    """Decodes nothing of a row but the columns that the key may stand in, as they are written."""
+    columns = [column for column, field in mapping.items() if field == key]
+    if key not in mapping:
+        columns.append(key)
+    names = {f"column_{position}": column for position, column in enumerate(columns)}
+    fields = [(name, msgspec.Raw, msgspec.Raw()) for name in names]
+    found = msgspec.defstruct("_KeyOnly", fields, rename=names)
     return msgspec.json.Decoder(list[found])  # type: ignore[valid-type]
 
 
 def _keys(decoder: msgspec.json.Decoder[list[Any]], lines: Sequence[bytes]) -> list[bytes]:
-    values = [bytes(row.value) for row in decoder.decode(_as_list(lines))]
-    return [b"" if value in _NO_KEY else value for value in values]
+    keys: list[bytes] = []
+    for row in decoder.decode(_as_list(lines)):
+        written = (bytes(value) for value in msgspec.structs.astuple(row))
+        keys.append(next((value for value in written if value not in _NO_KEY), b""))
+    return keys
 
 
 def _as_list(lines: Sequence[bytes]) -> bytes:

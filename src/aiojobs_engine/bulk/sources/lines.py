@@ -62,10 +62,15 @@ class LineBlocks:
             if end or not more or len(data) + len(more) > RECORD_BYTES:
                 break
             data += more
+        data += more
+        if not end and more:
+            end = data.rfind(b"\r", 0, -1) + 1  # a CR at the very end may be half of a line end
+        elif end:
+            end += len(data) - len(more)
         if end:
-            block, self._rest = data + more[:end], more[end:]
+            block, self._rest = data[:end], data[end:]
         else:
-            block, self._rest = data + more, b""
+            block, self._rest = data, b""
         self.offset += len(block)
         return block
 
