@@ -23,6 +23,8 @@ from aiojobs_engine.core.job import Job
 from aiojobs_engine.dispatching.names import NamedType
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.runtime.registry import JobType
+from aiojobs_engine.settings import load_settings
+from aiojobs_engine.target import is_target
 
 
 @click.command("dispatch")
@@ -77,6 +79,8 @@ def dispatch_command(
 def _parts(arguments: tuple[str, ...], url: str | None) -> tuple[str | None, str, bytes]:
     target, rest = parted(arguments, url, least=1, names="NAME")
     match rest:
+        case [name] if target is None and url is None and is_target(name) and load_settings().app is None:
+            raise click.UsageError("NAME is missing", click.get_current_context())
         case [name]:
             text = "{}"
         case [name, text]:

@@ -50,7 +50,7 @@ def cli(shows_traceback: bool) -> None:  # noqa: FBT001 - click passes flags by 
 
 
 def main() -> NoReturn:
-    """Run the command that the process was started with, and exit. What isn't set up to be logged is silent."""
+    """Run the command that the process was started with, and exit. Nothing is logged unless it is set up."""
     logging.getLogger("aiojobs_engine").addHandler(logging.NullHandler())
     sys.exit(run(sys.argv[1:]))
 
@@ -63,6 +63,8 @@ def run(arguments: Sequence[str]) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         return _hung_up()
+    except SystemExit as left:  # click's own answer to a reader that hung up is 1
+        return _hung_up() if left.code == FAILED else DONE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the one place that shows errors to people

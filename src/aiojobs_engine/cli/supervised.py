@@ -35,7 +35,7 @@ async def run_supervised(wish: Wish) -> int:
     started_at = clock.monotonic()
     code = await (shift.run_reloading(Path.cwd()) if wish.reload else shift.run())
     if not code:
-        note(farewell(shift.settled, clock.monotonic() - started_at))
+        note(farewell(shift.settled, clock.monotonic() - started_at, shift.died))
     return code
 
 
@@ -44,6 +44,7 @@ class Shift:
 
     Attributes:
         settled: what all processes reported.
+        died: processes that ended without a word.
     """
 
     def __init__(self, wish: Wish, clock: Clock) -> None:
@@ -55,6 +56,7 @@ class Shift:
         self._told = asyncio.Event()
         self._code = 0
         self.settled = 0
+        self.died = 0
 
     def stop(self) -> None:
         """Drain, and start no more."""
@@ -75,6 +77,7 @@ class Shift:
         supervisor = self._supervisor = Supervisor(self._commands(), self._wish.processes or 1, self._clock)
         code = await supervisor.run()
         self.settled += supervisor.settled
+        self.died += supervisor.restarts
         return code
 
     async def run_reloading(self, root: Path) -> int:

@@ -145,9 +145,10 @@ def banner(engine: Engine, worker: Worker, wish: Wish) -> str:
     )
 
 
-def farewell(settled: int, seconds: float) -> str:
-    """The last line."""
-    return f"stopped after {settled:,} runs in {seconds:,.1f} s"
+def farewell(settled: int, seconds: float, died: int = 0) -> str:
+    """The last line; processes that died took their counts with them."""
+    runs = f"{settled:,} runs" if not died else f"{settled:,} runs and more, {died:,} processes having died,"
+    return f"stopped after {runs} in {seconds:,.1f} s"
 
 
 def _on_a_loop(work: Callable[[], Coroutine[Any, Any, int]]) -> int:

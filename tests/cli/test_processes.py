@@ -1,0 +1,195 @@
+"""The command line as processes: workers that are told to stop, readers that hang up, people who wait."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aiojobs_engine.runtime.system_clock import SystemClock
+from tests.cli.conftest import Call, Spawn, ended
+
+URL = ("--url", "sqlite:///jobs.db")
+BOUND = 20.0
+
+
+def until(is_so: Callable[[], bool], what: str) -> None:
+    """Look again until a fact holds, for a bounded time; the processes looked at are real."""
+    clock = SystemClock()
+    end = clock.monotonic() + BOUND
+    while not is_so():
+        assert clock.monotonic() < end, f"{what} within {BOUND} s"
+
+
+def _worker(spawn: Spawn, *words: str) -> "subprocess.Popen[str]":
+    process = spawn("worker", "app:engine", *words)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("aiojobs-engine ")
+    return process
+
+
+def _status(call: Call, job_id: str) -> str:
+    return call("jobs", "show", job_id, *URL, "--json").data["status"]
+
+
+def test_people_wait_for_a_worker_in_another_process(call: Call, spawn: Spawn, home: Path) -> None:
+    (home / "people.csv").write_text("email,age\na@x,1\nb@x,-1\nc@x,3\n")
+    worker = _worker(spawn)
+
+    result = call("dispatch", "app:engine", "greet", '{"name": "Ada", "times": 2}', "--wait")
+    status = call("dispatch", "app:engine", "greet", '{"name": "Ada"}', "--wait", "--json")
+    failed = call("dispatch", "app:engine", "fail", '{"words": "it broke"}', "--wait")
+    imported = call("import", "app:engine", "people", "people.csv", "--wait")
+    listed = call("workers", *URL, "--json").data
+    health = call("health", *URL)
+    worker.terminate()
+    stopped = ended(worker)
+
+    assert (result.code, result.data) == (0, "Hello, Ada and Ada")
+    assert status.data["status"] == "completed"
+    assert (failed.code, failed.out) == (1, "")
+    assert failed.err.splitlines()[-1].startswith("error: job ")
+    assert "it broke" in failed.err
+    assert imported.code == 0
+    assert "3 of 3 rows" in imported.err
+    assert "partial: 2 of 3 rows are in" in imported.err
+    assert f"failures list app:engine {imported.out.strip()}" in imported.err
+    assert [record["pid"] for record in listed] == [worker.pid]
+    assert health.code == 0
+    assert (stopped.code, stopped.out) == (0, "")
+    assert "stopped after 4 runs" in stopped.err
+    assert call("workers", *URL, "--json").data == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains(call: Call, spawn: Spawn, number: signal.Signals) -> None:
+    job_id = call("dispatch", "app:engine", "sleep", '{"seconds": 0.5}').out.strip()
+    worker = _worker(spawn)
+    until(lambda: _status(call, job_id) == "processing", "the job runs")
+
+    worker.send_signal(number)
+
+    assert ended(worker).code == 0
+    assert _status(call, job_id) == "completed"
+
+
+def test_a_second_signal_hands_back_with_no_attempt_counted(call: Call, spawn: Spawn) -> None:
+    job_id = call("dispatch", "app:engine", "sleep", '{"seconds": 60}').out.strip()
+    worker = _worker(spawn)
+    until(lambda: _status(call, job_id) == "processing", "the job runs")
+
+    worker.send_signal(signal.SIGTERM)
+    worker.send_signal(signal.SIGINT)
+
+    assert ended(worker).code == 0
+    job = call("jobs", "show", job_id, *URL, "--json").data
+    assert (job["status"], job["attempts"], job["worker"]) == ("pending", 0, None)
+
+
+def test_the_drain_timeout_bounds_the_drain(call: Call, spawn: Spawn) -> None:
+    job_id = call("dispatch", "app:engine", "sleep", '{"seconds": 60}').out.strip()
+    worker = _worker(spawn, "--drain-timeout", "0.1")
+    until(lambda: _status(call, job_id) == "processing", "the job runs")
+
+    worker.terminate()
+
+    assert ended(worker, 10).code == 0
+    assert _status(call, job_id) == "pending"
+
+
+def test_a_reader_that_hangs_up_is_no_error(call: Call, spawn: Spawn) -> None:
+    for _ in range(3):
+        call("dispatch", "app:engine", "greet", '{"name": "Ada"}')
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "aiojobs_engine", "jobs", "list", "--json", *URL]
+
+    hung_up = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True, check=False
+    )
+
+    assert (hung_up.returncode, hung_up.stderr) == (0, "")
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
+def test_a_full_disk_is_an_error(call: Call, spawn: Spawn) -> None:
+    call("dispatch", "app:engine", "greet", '{"name": "Ada"}')
+    command = [sys.executable, "-m", "aiojobs_engine", "jobs", "list", "--json", *URL]
+
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("error: No space left on device")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_events_are_followed_until_ctrl_c(call: Call, spawn: Spawn) -> None:
+    call("dispatch", "app:engine", "greet", '{"name": "Ada"}')
+    follower = spawn("events", *URL, "--follow", "--json")
+    assert follower.stdout is not None
+
+    first = follower.stdout.readline()
+    call("dispatch", "app:engine", "sleep", '{"seconds": 0}')
+    second = follower.stdout.readline()
+    follower.send_signal(signal.SIGINT)
+    stopped = ended(follower)
+
+    assert ('"greet"' in first, '"sleep"' in second) == (True, True)
+    assert (stopped.code, stopped.err.strip()) == (0, "")
+
+
+def test_ctrl_c_while_waiting_is_quiet(call: Call, spawn: Spawn) -> None:
+    waiting = spawn("dispatch", "app:engine", "greet", '{"name": "Ada"}', "--wait")
+    assert waiting.stderr is not None
+    said = [waiting.stderr.readline() for _ in range(2)]
+
+    waiting.send_signal(signal.SIGINT)
+    stopped = ended(waiting)
+
+    assert said[0].startswith("job ")
+    assert said[1].startswith("no worker serves")
+    assert (stopped.code, stopped.out, stopped.err.strip()) == (130, "", "")
+
+
+def test_a_worker_that_can_not_stop_something_leaves(call: Call, spawn: Spawn, home: Path) -> None:
+    with (home / "app.py").open("a") as app:
+        app.write(
+            "\nimport threading\n\n@engine.job(name='stuck', timeout=0.2)\ndef stuck() -> None:\n"
+            "    threading.Event().wait()\n"
+        )
+    job_id = call("dispatch", "app:engine", "stuck").out.strip()
+    worker = _worker(spawn, "--drain-timeout", "0.1")
+    until(lambda: _status(call, job_id) == "processing", "the job runs")
+
+    worker.terminate()
+
+    assert ended(worker).code == 0
+
+
+def test_a_worker_starts_anew_when_a_file_changes(call: Call, spawn: Spawn, home: Path) -> None:
+    (home / "app.py").write_text((home / "app.py").read_text().replace("Hello, ", "Good morning, "))
+    worker = _worker(spawn, "--reload")
+    first = call("dispatch", "app:engine", "greet", '{"name": "Ada"}', "--wait")
+    pids = {record["pid"] for record in call("workers", *URL, "--json").data}
+
+    (home / "app.py").write_text((home / "app.py").read_text().replace("Good morning, ", "Good night, "))
+    until(
+        lambda: (
+            {record["pid"] for record in call("workers", *URL, "--json").data}.isdisjoint(pids | {None})
+            and bool(call("workers", *URL, "--json").data)
+        ),
+        "another worker",
+    )
+    second = call("dispatch", "app:engine", "greet", '{"name": "Ada"}', "--wait")
+    worker.terminate()
+    stopped = ended(worker)
+
+    assert (first.data, second.data) == ("Good morning, Ada", "Good night, Ada")
+    assert stopped.code == 0
+    assert "a file has changed" in stopped.err
