@@ -169,11 +169,6 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             strategy="single" if plan.is_single else "batch",
         )
 
-    async def abandoned(self, storage: Storage, job: Job[None]) -> None:
-        """Remove the source of a job that was certainly not stored, unless its id was given by the caller."""
-        if "id" not in job.options:
-            await storage.remove(job.id)
-
     async def perform(self, context: JobContext, claim: Claim) -> Outcome:
         """Plan an import, or run the handler on the rows of a part; whatever it raises goes to the caller."""
         try:

@@ -83,7 +83,7 @@ class DeadDesk:
         self, *, type: str | None = None, queue: str | None = None, reason: str | None = None
     ) -> int:
         """Remove dead jobs that fit; how many. Chunks go with their bulk jobs."""
-        return await removed(self._open().store, JobFilter(dead=True, type=type, queue=queue, reason=reason))
+        return await removed(self._open(), JobFilter(dead=True, type=type, queue=queue, reason=reason))
 
 
 async def _replay_one(store: Store, job_id: str) -> None:

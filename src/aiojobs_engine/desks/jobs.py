@@ -6,9 +6,8 @@ from aiojobs_engine.core.errors import ConfigError, did_you_mean
 from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.core.status import JobStatus, UserId
 from aiojobs_engine.desks import interventions
-from aiojobs_engine.lifetime.session import OpenSession
+from aiojobs_engine.lifetime.session import OpenSession, Session
 from aiojobs_engine.listing import LARGEST_PAGE, Listing, Page
-from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.inspector import JobFilter
 
 Statuses = str | Iterable[str]
@@ -100,13 +99,15 @@ class JobsDesk:
         await interventions.retry(self._open().store, job_id)
 
     async def delete(self, job_id: str) -> None:
-        """Remove a job that nobody runs, with its failed rows and chunks.
+        """Remove a job that nobody runs, with its failed rows, chunks and stored source.
 
         Raises:
             IllegalTransition: it runs, or it is a chunk, which goes with its bulk job.
             JobNotFound: it is not stored.
         """
-        await interventions.delete(self._open().store, job_id)
+        session = self._open()
+        await interventions.delete(session.store, job_id)
+        await session.storage.remove(job_id)
 
     async def purge(
         self,
@@ -138,7 +139,7 @@ class JobsDesk:
             user_id=None if user_id is None else str(user_id),
             tag=tag,
         )
-        return await removed(self._open().store, which)
+        return await removed(self._open(), which)
 
 
 def found(
@@ -152,14 +153,18 @@ def found(
     return Listing(page, limit=limit, cursor=cursor)
 
 
-async def removed(store: Store, which: JobFilter) -> int:
-    """Delete the jobs that a filter selects and that can be deleted; how many."""
+async def removed(session: Session, which: JobFilter) -> int:
+    """Delete the jobs that a filter selects and that can be deleted, with their stored sources; how many."""
     count = 0
     cursor: str | None = None
     while True:
-        jobs, cursor = await store.find(which, LARGEST_PAGE, cursor)
-        ids = [job.id for job in jobs if job.parent_id is None]
-        count += sum(await store.delete(ids))
+        jobs, cursor = await session.store.find(which, LARGEST_PAGE, cursor)
+        found = [job for job in jobs if job.parent_id is None]
+        answers = await session.store.delete([job.id for job in found])
+        for job, is_gone in zip(found, answers, strict=True):
+            count += is_gone
+            if is_gone and job.kind != "job":
+                await session.storage.remove(job.id)
         if cursor is None:
             return count
 

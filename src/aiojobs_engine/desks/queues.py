@@ -48,4 +48,4 @@ class QueuesDesk:
     async def purge(self, name: str) -> int:
         """Remove the jobs of the queue that wait to start; how many. Chunks stay with their bulk jobs."""
         which = JobFilter(queue=checked_name(name, "a queue"), status=tuple(sorted(QUEUED)))
-        return await removed(self._open().store, which)
+        return await removed(self._open(), which)

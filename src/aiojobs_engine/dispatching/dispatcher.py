@@ -9,7 +9,7 @@ import anyio.lowlevel
 
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.core.envelope import Envelope
-from aiojobs_engine.core.errors import ConfigError, EngineError, IdConflict, PayloadError
+from aiojobs_engine.core.errors import BackendFull, ConfigError, EngineError, IdConflict, PayloadError
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.dispatching.names import NamedType, argument_names, parted_queue
 from aiojobs_engine.handle import JobHandle
@@ -51,7 +51,12 @@ class Dispatcher:
         else:
             job = _only_job(what, args, kwargs)
         envelope = session.templates.envelope(job) or await session.templates.looked_up(job)
-        answer = await session.writes.submit(envelope)
+        try:
+            answer = await session.writes.submit(envelope)
+        except BackendFull:
+            if job.kind == "import" and "id" not in job.options:
+                await session.storage.remove(job.id)
+            raise
         if answer.conflict:
             raise IdConflict(answer.job_id)
         return JobHandle(answer.job_id, self._open, created=answer.created)
