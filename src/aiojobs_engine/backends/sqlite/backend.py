@@ -180,15 +180,16 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         return promote(tx, limit)
 
     def _connect(self) -> sqlite3.Connection:
+        was_there = self._path.exists() and self._path.stat().st_size > 0
         connection = connect_writer(self._path, self._durability)
         try:
-            is_new = migrate(connection, self._path)
+            migrate(connection, self._path)
             number = raise_generation(connection)
             connection.execute("PRAGMA busy_timeout = 0")
         except BaseException:
             connection.close()
             raise
-        if not is_new:
+        if was_there:
             check_generation(self._path, number - 1)
         write_generation(self._path, number)
         return connection

@@ -22,8 +22,11 @@ def primary_code(error: sqlite3.Error) -> int | None:
     return None if code is None else code & _PRIMARY
 
 
-def translated(error: sqlite3.Error, path: Path) -> BackendError:
-    """What a failed statement means to the caller of an open store."""
+def translated(error: sqlite3.Error, path: Path) -> BackendError | sqlite3.Error:
+    """What a failed statement means to the caller of an open store.
+
+    An error that tells of a fault in this package, not of the store, stays as it is: no repeat can help.
+    """
     match primary_code(error):
         case sqlite3.SQLITE_FULL:
             return BackendFull(f"{path} has no room: {error}; free disk space, purge or prune jobs")
@@ -33,11 +36,13 @@ def translated(error: sqlite3.Error, path: Path) -> BackendError:
             return BackendUnavailable(f"another process has held the write lock of {path} too long: {error}")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return BackendUnavailable(f"{path} is damaged: {error}; restore a backup made by VACUUM INTO")
+        case sqlite3.SQLITE_CONSTRAINT | sqlite3.SQLITE_MISMATCH | sqlite3.SQLITE_ERROR:
+            return error
         case _:
             return BackendUnavailable(f"{path} can't be used: {error}")
 
 
-def translated_at_open(error: sqlite3.Error, path: Path) -> EngineError:
+def translated_at_open(error: sqlite3.Error, path: Path) -> EngineError | sqlite3.Error:
     """What a failed statement means while the store is being opened."""
     code = primary_code(error)
     if code == sqlite3.SQLITE_NOTADB:

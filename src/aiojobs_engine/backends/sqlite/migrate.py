@@ -15,8 +15,8 @@ _TRIES = 100
 _TRY_SECONDS = 0.05
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> bool:
-    """Bring the database to `SCHEMA`, in one transaction; True when it was empty before.
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the database to `SCHEMA`, in one transaction.
 
     Raises:
         SchemaMismatch: it belongs to another program or to a newer release.
@@ -24,7 +24,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> bool:
     found = _checked_version(connection, path)
     _use_log(connection)
     if found == SCHEMA:
-        return False
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         found = _checked_version(connection, path)
@@ -37,7 +37,6 @@ def migrate(connection: sqlite3.Connection, path: Path) -> bool:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    return found == 0
 
 
 def raise_generation(connection: sqlite3.Connection) -> int:
