@@ -1,0 +1,79 @@
+"""The engine that the worker processes of the scenarios run: `harness.app:engine`.
+
+The environment says where: `AIOJOBS_URL` names the store, `BENCHMARK_TALLY` the folder of the counters.
+"""
+
+import asyncio
+import os
+import struct
+import time
+from pathlib import Path
+
+from aiojobs_engine import Engine, JobRegistry, Retry
+from harness.tally import Tally
+
+ATTEMPTS = 3
+MOMENT = struct.Struct("qd")
+
+_folder = Path(os.environ.get("BENCHMARK_TALLY", "."))
+_tally = Tally(_folder)
+
+registry = JobRegistry()
+
+
+@registry.job(name="empty")
+async def empty(n: int) -> None:
+    """Do nothing."""
+    _tally.ran(n)
+
+
+@registry.job(name="echo")
+async def echo(n: int) -> int:
+    """Give a result, which the store keeps."""
+    _tally.ran(n)
+    return n
+
+
+@registry.job(name="carry")
+async def carry(n: int, text: str) -> int:
+    """Take a payload of some size."""
+    _tally.ran(n)
+    return len(text)
+
+
+@registry.job(name="nap")
+async def nap(n: int, seconds: float) -> None:
+    """Wait."""
+    _tally.start()
+    await asyncio.sleep(seconds)
+    _tally.end(n)
+
+
+@registry.job(name="fail", retry=Retry.exponential(max_attempts=ATTEMPTS, base=0))
+async def fail(n: int) -> None:
+    """Fail each time."""
+    _tally.ran(n)
+    raise ValueError("no luck")
+
+
+@registry.job(name="stamp")
+async def stamp(n: int) -> None:
+    """Write down when the handler began."""
+    note_moment(n)
+    _tally.ran(n)
+
+
+def note_moment(n: int) -> None:
+    """Append job `n` and the machine's monotonic seconds to the file of moments."""
+    moment = MOMENT.pack(n, time.monotonic())
+    with (_folder / "moments").open("ab") as file:
+        file.write(moment)
+
+
+def moments(folder: Path) -> dict[int, float]:
+    """What the handlers wrote down, by job."""
+    file = folder / "moments"
+    return dict(MOMENT.iter_unpack(file.read_bytes())) if file.exists() else {}
+
+
+engine = Engine(registry=registry)
