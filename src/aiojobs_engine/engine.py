@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
 
 import msgspec
 
-from aiojobs_engine.backends import checked_scheme, redacted
+from aiojobs_engine.backends import checked_scheme
 from aiojobs_engine.bulk.importer import ImportArguments, ImportType
 from aiojobs_engine.bulk.intake import Source
 from aiojobs_engine.bulk.registry import ImportDecorator, ImporterOptions, JobRegistry, importer
@@ -29,6 +29,7 @@ from aiojobs_engine.core.events import JobEvent, StoredEvent
 from aiojobs_engine.core.job import Job, TypeOptions
 from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.status import UserId
+from aiojobs_engine.core.urls import redacted
 from aiojobs_engine.desks.dead import DeadDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.health import Health, health

