@@ -74,13 +74,14 @@ async def every_event(store: Any) -> list[StoredEvent]:
 
 
 def _last_epoch(events: list[StoredEvent]) -> list[StoredEvent]:
-    """From the last retry by hand on."""
-    anew = [
-        place
-        for place, event in enumerate(events)
-        if isinstance(event, JobRetrying) and event.status is Status.PENDING and not event.error
-    ]
-    return events[anew[-1] :] if anew else events
+    """From the last retry by hand on, and of a job that was deleted and stored again its last life."""
+    anew = [place for place, event in enumerate(events) if _is_new_start(event)]
+    return events[anew[-1] :]
+
+
+def _is_new_start(event: StoredEvent) -> bool:
+    is_retry = isinstance(event, JobRetrying) and event.status is Status.PENDING and not event.error
+    return is_retry or isinstance(event, JobCreated)
 
 
 def _is_counted(event: StoredEvent) -> bool:

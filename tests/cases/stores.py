@@ -7,6 +7,8 @@ from typing import Any
 
 from aiojobs_engine.backends.memory import MemoryBackend
 from aiojobs_engine.backends.sqlite import SqliteBackend
+from aiojobs_engine.engine import Engine
+from aiojobs_engine.runtime.task_group import start
 from aiojobs_engine.testing.clock import ManualClock
 from tests.runtime.world import World
 
@@ -85,3 +87,28 @@ class Case(World):
     def other(self, **options: Any) -> World:
         """The same store and clock with job types of its own, as another process would have them."""
         return World(store=self.store, clock=self.clock, **{"settings": self.settings, **options})
+
+
+def clock_of(engine: Engine) -> ManualClock:
+    """The clock of an engine that a fixture made."""
+    clock = engine.clock
+    assert isinstance(clock, ManualClock)
+    return clock
+
+
+def store_of(engine: Engine) -> Any:
+    """The store of an open engine."""
+    return engine._life.door().store
+
+
+async def work_off(engine: Engine, *, seconds: float = 3600.0) -> None:
+    """Run a worker until nothing is due and nothing waits for its retry, in at most so much virtual time."""
+    clock = clock_of(engine)
+    task = start(engine.worker(burst=True).run(), "worker")
+    elapsed = 0.0
+    await clock.rest()
+    while not task.done():
+        assert elapsed < seconds, f"the worker has not ended after {seconds} virtual seconds"
+        await clock.advance(0.05)
+        elapsed += 0.05
+    await task

@@ -1,13 +1,15 @@
 """Arguments and results as JSON, validated by the handler's annotations.
 
 One rule for everything: what arrives equals what was sent, or the dispatch is refused. Numbers that JSON
-can't hold (NaN, infinity, integers beyond 64 bits), lone surrogates, keys that are no strings where no
-annotation says otherwise, tuples where a list would come back: each is a `PayloadError` at the edge.
+can't hold (NaN, infinity, integers of more than 4,300 digits), lone surrogates, keys that are no strings
+where no annotation says otherwise, tuples where a list would come back: each is a `PayloadError` at the edge.
+Of a key that JSON text holds twice the last one counts.
 """
 
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import Any, Protocol, cast, get_type_hints
 
 import msgspec
@@ -88,9 +90,12 @@ class ArgumentCodec:
         except TypeError as error:
             raise self._unfit(error) from error
         encoded = encode_json(given, self._owner)
-        arrived = self._decoded(encoded)
+        try:
+            arrived = self._decoded(encoded)
+        except PayloadError as error:
+            raise self._odd_number(given) or error from error
         if _is_changed(given, arrived, self._owner):
-            raise self._changed(given, arrived)
+            raise self._odd_number(given) or self._changed(given, arrived)
         return encoded
 
     def check(self, encoded: bytes) -> bytes:
@@ -135,6 +140,17 @@ class ArgumentCodec:
                 did_you_mean(argument, self.names) or f"; it takes {', '.join(self.names) or 'no arguments'}"
             )
         return PayloadError(f"{self._owner}: {text}{hint}", argument=argument)
+
+    def _odd_number(self, given: msgspec.Struct) -> PayloadError | None:
+        for name in self.names:
+            number = _not_finite(getattr(given, name))
+            if number is not None:
+                return PayloadError(
+                    f"{self._owner}: argument {name!r} holds {number!r}, and JSON has no such number; "
+                    "pass None or a string",
+                    argument=name,
+                )
+        return None
 
     def _changed(self, given: msgspec.Struct, arrived: msgspec.Struct) -> PayloadError:
         for name in self.names:
@@ -222,6 +238,20 @@ def _is_changed(before: object, after: object, owner: str) -> bool:
         return bool(before != after)
     except Exception as error:  # the same
         raise PayloadError(f"{owner}: what arrives can't be compared with what was sent: {error}") from error
+
+
+def _not_finite(value: object) -> float | None:
+    """The first NaN or infinity inside of `value`, None without one."""
+    left: list[object] = [msgspec.to_builtins(value, enc_hook=_encode_other, str_keys=True)]
+    while left:
+        found = left.pop()
+        if isinstance(found, float) and not isfinite(found):
+            return found
+        if isinstance(found, dict):
+            left += cast("dict[str, object]", found).values()
+        elif isinstance(found, list):
+            left += cast("list[object]", found)
+    return None
 
 
 def checked_depth(encoded: bytes, owner: str) -> None:

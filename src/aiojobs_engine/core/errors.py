@@ -24,7 +24,8 @@ class UnknownJobType(EngineError):
     def __init__(self, name: str, known: Iterable[str] = ()) -> None:
         """Keep `name` as an attribute and look for the nearest of `known`."""
         self.name = name
-        super().__init__(f"no job type is named {name!r}{did_you_mean(name, known)}")
+        hint = did_you_mean(name, known) or "; register it here, start a worker that has it, or give queue="
+        super().__init__(f"no job type is named {name!r}{hint}")
 
 
 class PayloadError(EngineError):
@@ -47,7 +48,7 @@ class PayloadTooLarge(PayloadError):
 
 
 class SourceError(PayloadError):
-    """A source that can't be imported as it is: no such file, no header, columns that don't fit the row type."""
+    """A source that can't be imported as it is: no such file, no header, columns that don't fit."""
 
 
 class SourceChanged(EngineError):
@@ -184,9 +185,9 @@ class Discard(Signal):
     """End the job without success and without retry."""
 
     def __init__(self, reason: str = "") -> None:
-        """Keep `reason`, which `handle.result()` shows."""
-        self.reason = reason
-        super().__init__(reason)
+        """Keep `reason` as text, which `handle.result()` shows."""
+        self.reason = str(reason)
+        super().__init__(self.reason)
 
 
 class RetryLater(Signal):

@@ -1,5 +1,6 @@
 """What a handler sees of its own run."""
 
+import operator
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from logging import Logger, LoggerAdapter
@@ -7,17 +8,19 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from aiojobs_engine.core.codec import encode_json
+from aiojobs_engine.core.codec import encode_plain
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError, EngineError
 from aiojobs_engine.core.events import JobProgressed, event_of
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.limits import shortened
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, UserId
 from aiojobs_engine.ports.backend import Claim, Record
 from aiojobs_engine.ports.storage import Storage
 
 _PROGRESS_PER_SECOND = 4
+_LARGEST_COUNT = 2**53
 
 T = TypeVar("T")
 
@@ -195,18 +198,18 @@ class JobContext:
         Args:
             processed: things done so far in this job, at least 0; counts as succeeded.
             total: things there are; left out, the last total stays. Never below `processed`.
+            message: cut to 16,384 characters.
 
         Raises:
             LeaseLost: another worker holds the job now.
-            ConfigError: a number is negative.
+            ConfigError: a number is negative or no whole number, or the message is no text.
         """
-        if processed < 0 or (total is not None and total < 0):
-            raise ConfigError(f"progress counts from 0, got processed={processed!r}, total={total!r}")
-        known = self._counters.total if total is None else total
-        self._counters = Counters(processed, 0, 0, max(known, processed))
-        self._message = message if message is not None else self._message
+        done = _count(processed, "processed")
+        known = self._counters.total if total is None else _count(total, "total")
+        self._message = self._message if message is None else _text(message)
+        self._counters = Counters(done, 0, 0, max(known, done))
         now = self._port.monotonic()
-        if now - self._shown_at >= 1 / _PROGRESS_PER_SECOND or (total is not None and processed >= total):
+        if now - self._shown_at >= 1 / _PROGRESS_PER_SECOND or (total is not None and done >= known):
             self._shown_at = now
             await self._port.record(self._report())
 
@@ -217,10 +220,10 @@ class JobContext:
         attempt counted and starts again with `ctx.cursor == value`. The job's deadline starts anew.
 
         Raises:
-            PayloadError: JSON can't hold the value.
+            PayloadError: the value is no plain JSON data, or takes more than `limits.payload_bytes`.
             LeaseLost: another worker holds the job now.
         """
-        self._cursor = encode_json(value, "the checkpoint")
+        self._cursor = encode_plain(value, "the checkpoint", self._port.settings.limits.payload_bytes)
         await self._port.record(self._report(self._cursor))
         self._port.touch(self._claim)
         if self.stopping:
@@ -282,6 +285,22 @@ class JobContext:
         return Record(
             lease=claim.lease, counters=self._counters, message=self._message, cursor=cursor, event=event
         )
+
+
+def _count(number: Any, name: str) -> int:
+    try:
+        found = operator.index(number)
+    except TypeError:
+        found = -1
+    if not 0 <= found <= _LARGEST_COUNT:
+        raise ConfigError(f"{name} is a whole number of things, at least 0, got {number!r:.80}")
+    return found
+
+
+def _text(message: object) -> str:
+    if not isinstance(message, str):
+        raise ConfigError(f"the message of a progress is text, got {message!r:.80}")
+    return shortened(message)
 
 
 class StopAtCheckpoint(BaseException):
