@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 _QUICK = 5.0
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 30.0
+_MOST_DOUBLINGS = 20
 _KILL_AFTER = 10.0
 _CHUNK = 4096
 
@@ -118,7 +119,9 @@ class Supervisor:
     async def _keep(self, place: "_Place") -> None:
         while not self._is_stopping:
             place.wake = Wake(self._clock)
-            child = place.child = await _Child.start(self._command)
+            child = place.child = await self._started(place)
+            if child is None:
+                continue
             if self._is_stopping:
                 child.tell(_STOP)
             started_at = self._clock.monotonic()
@@ -131,6 +134,18 @@ class Supervisor:
                 return
             await self._pause(place, child, self._clock.monotonic() - started_at)
 
+    async def _started(self, place: "_Place") -> "_Child | None":
+        """A new process; None when the machine had no room for one, after a pause."""
+        try:
+            return await _Child.start(self._command)
+        except OSError as error:
+            if not self._is_up.is_set():
+                self.stop()
+                raise
+            logger.warning("no worker process could be started: %s", error)
+            await place.wake.wait(place.next_pause(0.0))
+            return None
+
     def _is_last_straw(self, child: "_Child") -> bool:
         if not self._is_up.is_set():
             self._code = child.exit_code
@@ -141,8 +156,7 @@ class Supervisor:
         return self._is_stopping
 
     async def _pause(self, place: "_Place", child: "_Child", lived: float) -> None:
-        place.quick_deaths = place.quick_deaths + 1 if lived < _QUICK else 0
-        pause = min(_FIRST_PAUSE * 2**place.quick_deaths, _LONGEST_PAUSE)
+        pause = place.next_pause(lived)
         logger.warning(
             "worker process %d %s; the next one starts in %.1f s, its jobs run again when their leases end",
             child.pid,
@@ -205,12 +219,17 @@ class Lifeline:
 class _Place:
     """One of the processes that are to run: the one that does, if any."""
 
-    __slots__ = ("child", "quick_deaths", "wake")
+    __slots__ = ("_quick_deaths", "child", "wake")
 
     def __init__(self, clock: Clock) -> None:
         self.child: _Child | None = None
-        self.quick_deaths = 0
         self.wake = Wake(clock)
+        self._quick_deaths = 0
+
+    def next_pause(self, lived: float) -> float:
+        """Seconds until the next start, by how long the last process lived, and those before it."""
+        self._quick_deaths = min(self._quick_deaths + 1, _MOST_DOUBLINGS) if lived < _QUICK else 0
+        return min(_FIRST_PAUSE * (1 << self._quick_deaths), _LONGEST_PAUSE)
 
 
 class _Child:
