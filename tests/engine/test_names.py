@@ -7,6 +7,7 @@ import pytest
 from aiojobs_engine import ConfigError, Engine, PayloadError, UnknownJobType
 from aiojobs_engine.backends.memory import MemoryBackend
 from aiojobs_engine.runtime.system_clock import SystemClock
+from aiojobs_engine.testing import ManualClock
 
 
 def worker_side(store: MemoryBackend) -> Engine:
@@ -156,3 +157,46 @@ async def test_a_wrong_queue_is_refused(engine: Engine) -> None:
             await engine.dispatch("coming.soon", queue=5)
         with pytest.raises(ConfigError, match="a queue"):
             await engine.dispatch("coming.soon", queue="a b")
+
+
+async def test_what_was_published_says_where_and_when() -> None:
+    clock = ManualClock()
+    store = MemoryBackend(clock=clock)
+    back = Engine(backend=store, clock=clock)
+
+    @back.job(
+        name="nightly", delay=60, expires=600, tags=["night"], meta={"by": "type"}, user_id=5, priority=2
+    )
+    async def nightly() -> None: ...
+
+    async with back:
+        await back.worker(burst=True).run()
+    front = Engine(backend=store, clock=clock, config={"jobs": {"nightly": {"priority": 8}}})
+    async with front:
+        status = await (await front.dispatch("nightly")).status()
+
+    assert (status.status, status.priority, status.user_id) == ("scheduled", 8, 5)
+    assert (status.tags, status.meta) == (("night",), {"a": 1})
+
+
+async def test_published_types_are_read_once_in_a_while_not_for_every_dispatch() -> None:
+    reads: list[int] = []
+
+    class Counting(MemoryBackend):
+        async def types(self) -> Any:
+            reads.append(1)
+            return await super().types()
+
+    clock = ManualClock()
+    store = Counting(clock=clock)
+    await published(store)
+    front = Engine(backend=store, clock=clock)
+
+    async with front:
+        for _ in range(100):
+            await front.dispatch("mail.send", account_id=1)
+        assert len(reads) == 1
+        await clock.advance(6)
+        await front.dispatch("mail.send", account_id=1)
+
+    assert len(reads) == 2

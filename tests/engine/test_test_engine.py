@@ -4,6 +4,7 @@ import asyncio
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 
 from aiojobs_engine import (
@@ -341,3 +342,21 @@ async def test_resources_that_fail_fail_the_drain() -> None:
 
         with pytest.raises(OSError, match="no database"):
             await t.drain()
+
+
+async def test_run_does_a_whole_import() -> None:
+    engine = Engine("memory://")
+    seen: list[str] = []
+
+    class Row(msgspec.Struct):
+        email: str
+
+    @engine.importer("people", row=Row, chunk_size=2)
+    async def people(ctx: JobContext, rows: list[Row]) -> None:
+        seen.extend(row.email for row in rows)
+
+    async with TestEngine(engine) as t:
+        await t.run(people, [{"email": f"{number}@x.org"} for number in range(5)])
+
+        assert await t.drain() == {}
+    assert sorted(seen) == [f"{number}@x.org" for number in range(5)]

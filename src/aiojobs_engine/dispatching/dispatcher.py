@@ -100,6 +100,7 @@ class Dispatcher:
 
     async def _slice(self, session: Session, source: "_Source") -> list[Envelope]:
         envelopes: list[Envelope] = []
+        templates = session.templates
         while len(envelopes) < SLICE:
             taken = await source.take(_STRIDE)
             if not taken:
@@ -107,10 +108,9 @@ class Dispatcher:
             for index, what in enumerate(taken, source.taken - len(taken)):
                 try:
                     job = _only_job(what, (), {})
-                    made = session.templates.envelope(job) or await session.templates.looked_up(job)
+                    envelopes.append(templates.envelope(job) or await templates.looked_up(job))
                 except EngineError as error:
                     raise _at(error, index) from error
-                envelopes.append(made)
             await anyio.lowlevel.checkpoint()
         return envelopes
 
