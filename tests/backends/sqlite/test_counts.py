@@ -15,7 +15,7 @@ def _since(before: Work, now: Work) -> tuple[int, int]:
 
 
 def _copy(work: Work) -> Work:
-    return Work(work.transactions, work.statements, work.operations)
+    return Work(work.transactions, work.statements, work.operations, work.reads)
 
 
 async def test_a_thousand_jobs_in_batches_of_a_hundred(store: SqliteBackend, stage: Stage) -> None:

@@ -66,11 +66,19 @@ class Written:
 
 @dataclass(slots=True)
 class Work:
-    """How much the writer has done; tests and metrics read it."""
+    """How much the writer has done; tests and metrics read it.
+
+    Attributes:
+        transactions: rounds, those that failed too.
+        statements: of the operations, without the begin and the end of transactions.
+        operations: writing calls that were answered well.
+        reads: looks on the writer's connection, such as those of waiting calls.
+    """
 
     transactions: int = 0
     statements: int = 0
     operations: int = 0
+    reads: int = 0
 
 
 class Writer:
@@ -233,6 +241,7 @@ class Writer:
 
     def _read(self, connection: sqlite3.Connection, operation: Operation[Any], written: Written) -> None:
         tx = Transaction(connection, self._clock, self.lanes)
+        self.work.reads += 1
         try:
             self.check_file()
             written.answers.append((operation.future, operation.run(tx), None))
