@@ -1,0 +1,78 @@
+"""L9: agents of a worker that raise."""
+
+from typing import Any
+
+import pytest
+
+from aiojobs_engine.core.retry import Retry
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.runtime.context import JobContext
+from aiojobs_engine.testing.faults import FaultyBackend
+from tests.cases.conftest import MakeCase
+
+
+class Broken:
+    """A store of which some verbs raise what no store should."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.verbs: set[str] = set()
+        self.raised = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.verbs:
+            return getattr(self._store, name)
+
+        async def raising(*args: Any, **options: Any) -> Any:
+            self.raised += 1
+            raise RuntimeError(f"{name} is broken")
+
+        return raising
+
+
+@pytest.mark.case("L9")
+@pytest.mark.parametrize("verb", ["claim", "wait", "settle", "extend", "beat", "promote", "rescue", "prune"])
+async def test_an_agent_that_raises_comes_back_later_and_later_and_shows_in_the_health(
+    make_case: MakeCase, verb: str
+) -> None:
+    case = make_case()
+    case.store = broken = Broken(case.store)
+
+    @case.registry.job(retry=Retry.fixed(2, 1))
+    async def second_time_lucky(ctx: JobContext) -> None:
+        if ctx.attempt == 1:
+            raise OSError("not yet")
+
+    async with case.running() as worker:
+        broken.verbs = {verb}
+        await case.push(second_time_lucky.job())
+        await case.clock.advance(90)
+        raised, was_healthy = broken.raised, worker.is_healthy
+        broken.verbs = set()
+        status = await case.until_final(await case.push(second_time_lucky.job()), seconds=30)
+        await case.clock.advance(61)
+        assert worker.is_healthy
+
+    assert 5 <= raised <= 40
+    assert not was_healthy
+    assert status.status is Status.COMPLETED
+
+
+@pytest.mark.case("L9")
+async def test_a_store_that_can_not_be_reached_is_asked_again_by_every_agent(make_case: MakeCase) -> None:
+    case = make_case()
+    store = case.store
+    case.store = faulty = FaultyBackend(store)
+
+    @case.registry.job()
+    async def simple() -> None: ...
+
+    async with case.running() as worker:
+        for verb in ("claim", "wait", "extend", "beat", "promote", "rescue", "prune", "settle"):
+            faulty.fail(verb, times=5, after=verb == "settle")
+        status = await case.until_final(await case.push(simple.job()), seconds=60)
+        await case.clock.advance(130)
+        assert worker.is_healthy
+
+    assert (status.status, status.attempts) == (Status.COMPLETED, 1)
+    assert faulty.cues_left == 0
