@@ -1,5 +1,6 @@
 """Real processes on one SQLite file: killed, side by side, forgetful, forked."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -120,13 +121,31 @@ async def test_a_job_wakes_a_waiting_process_at_once(path: Path, programs: Progr
     while not list(path.parent.glob("jobs.db-wake/*")):
         await store.leave("nobody")
 
-    at = store._clock.boot()[1]
+    at = SystemClock().boot()[1]
     await store.enqueue([job("a")])
     word, woken_at = _line(process)
     await store.close()
 
     assert word == "woken"
     assert int(woken_at) - at < 900, "it was woken, it did not just look"
+
+
+async def test_a_lock_that_another_process_holds_keeps_writers_waiting_and_readers_not(
+    path: Path, programs: Programs
+) -> None:
+    store = await _store(path)
+    await store.enqueue([job("a")])
+    process = programs.start("hold")
+    assert _line(process) == ["held"]
+
+    call = asyncio.get_running_loop().create_task(store.enqueue([job("b")]))
+    assert await store.counts() == {("default", Status.PENDING): 1}
+    assert not call.done()
+    process.kill()
+    (answer,) = await call
+    await store.close()
+
+    assert answer.created
 
 
 def test_a_process_that_forgets_to_close_ends_and_says_so(path: Path, programs: Programs) -> None:

@@ -27,7 +27,7 @@ def _set(path: Path, name: str, value: int) -> None:
         connection.execute(f"PRAGMA {name} = {value}")
 
 
-async def _refused(path: Path, error: type[Exception], message: str) -> None:
+async def _expect_refused(path: Path, error: type[Exception], message: str) -> None:
     store = SqliteBackend(path, clock=ManualClock())
     with pytest.raises(error, match=message):
         await store.open()
@@ -37,34 +37,36 @@ async def _refused(path: Path, error: type[Exception], message: str) -> None:
 
 
 async def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    await _refused(tmp_path / "nowhere" / "jobs.db", ConfigError, "nowhere is no directory.*create it first")
+    await _expect_refused(
+        tmp_path / "nowhere" / "jobs.db", ConfigError, "nowhere is no directory.*create it first"
+    )
 
 
 async def test_a_directory_is_no_database(tmp_path: Path) -> None:
-    await _refused(tmp_path, ConfigError, "is a directory")
+    await _expect_refused(tmp_path, ConfigError, "is a directory")
 
 
 async def test_a_directory_that_denies_writing_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda place, _: place != path.parent)
 
-    await _refused(path, ConfigError, "is read-only; SQLite writes its log beside jobs.db")
+    await _expect_refused(path, ConfigError, "is read-only; SQLite writes its log beside jobs.db")
 
 
 async def test_a_file_that_denies_writing_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.touch()
     monkeypatch.setattr(os, "access", lambda place, _: place != path)
 
-    await _refused(path, ConfigError, "jobs.db is read-only")
+    await _expect_refused(path, ConfigError, "jobs.db is read-only")
 
 
 async def test_a_place_that_takes_no_files_is_named() -> None:
-    await _refused(Path("/proc/jobs.db"), ConfigError, "/proc")
+    await _expect_refused(Path("/proc/jobs.db"), ConfigError, "/proc")
 
 
 async def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
     path.write_bytes(b"these are no jobs\n" * 300)
 
-    await _refused(path, SchemaMismatch, "is not an SQLite database; name another file")
+    await _expect_refused(path, SchemaMismatch, "is not an SQLite database; name another file")
 
     assert path.read_bytes() == b"these are no jobs\n" * 300
 
@@ -74,7 +76,7 @@ async def test_a_database_of_another_program_is_left_alone(path: Path) -> None:
         connection.execute("CREATE TABLE recipes (name TEXT)")
     before = path.read_bytes()
 
-    await _refused(path, SchemaMismatch, "belongs to another program; name another file")
+    await _expect_refused(path, SchemaMismatch, "belongs to another program; name another file")
 
     assert path.read_bytes() == before
 
@@ -83,7 +85,7 @@ async def test_a_database_of_another_program_is_left_alone(path: Path) -> None:
 async def test_a_database_marked_by_another_program_is_left_alone(path: Path, name: str) -> None:
     _set(path, name, 77)
 
-    await _refused(path, SchemaMismatch, "belongs to another program")
+    await _expect_refused(path, SchemaMismatch, "belongs to another program")
 
 
 async def test_a_newer_schema_says_which_was_found_and_which_is_known(path: Path, opened: Opened) -> None:
@@ -91,7 +93,7 @@ async def test_a_newer_schema_says_which_was_found_and_which_is_known(path: Path
         pass
     _set(path, "user_version", SCHEMA + 1)
 
-    await _refused(path, SchemaMismatch, f"schema version {SCHEMA + 1}.*knows up to {SCHEMA}: upgrade")
+    await _expect_refused(path, SchemaMismatch, f"schema version {SCHEMA + 1}.*knows up to {SCHEMA}: upgrade")
 
 
 async def test_an_empty_file_becomes_a_store(path: Path, opened: Opened) -> None:
@@ -140,7 +142,7 @@ async def test_opened_again_it_still_holds_its_jobs(opened: Opened, clock: Manua
         assert [job.id for job in await Stage(store, clock).all_jobs()] == ["a"]
 
 
-async def test_after_a_fork_every_call_is_refused(
+async def test_after_a_fork_every_call_is_expect_refused(
     store: SqliteBackend, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:

@@ -9,7 +9,7 @@ _PACKAGE = "aiojobs_engine.backends.sqlite"
 @cache
 def sql(name: str) -> str:
     """The text of `sql/<name>.sql`."""
-    return files(_PACKAGE).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    return files(_PACKAGE).joinpath("sql", name + ".sql").read_text(encoding="utf-8")
 
 
 @cache
