@@ -176,7 +176,7 @@ async def test_what_was_published_says_where_and_when() -> None:
         status = await (await front.dispatch("nightly")).status()
 
     assert (status.status, status.priority, status.user_id) == ("scheduled", 8, 5)
-    assert (status.tags, status.meta) == (("night",), {"a": 1})
+    assert (status.tags, status.meta) == (("night",), {"by": "type"})
 
 
 async def test_published_types_are_read_once_in_a_while_not_for_every_dispatch() -> None:
