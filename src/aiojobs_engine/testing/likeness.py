@@ -36,6 +36,6 @@ async def results(stage: Stage) -> object:
 
 
 async def queues(stage: Stage) -> object:
-    """All queues and all counts."""
-    listed = [msgspec.to_builtins(queue) for queue in await stage.backend.queues()]
-    return listed, await stage.backend.counts()
+    """All counts, and the queues that hold or hold back something; a store may list more."""
+    listed = [queue for queue in await stage.backend.queues() if queue.counts or queue.paused]
+    return [msgspec.to_builtins(queue) for queue in listed], await stage.backend.counts()

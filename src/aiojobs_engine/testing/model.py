@@ -128,12 +128,18 @@ class BackendModel(RuleBasedStateMachine):
         self._both(lambda stage, _: stage.backend.enqueue(envelopes))
         self._claims(lambda stage: stage.take(lease=1.0))
 
-    @rule(limit=st.integers(0, 6), worker=st.sampled_from(["w1", "w2"]), lease=seconds, both=st.booleans())
-    def claim(self, limit: int, worker: str, lease: float, *, both: bool) -> None:
+    @rule(
+        limit=st.integers(0, 6),
+        worker=st.sampled_from(["w1", "w2"]),
+        lease=seconds,
+        ahead=st.integers(0, 2),
+        both=st.booleans(),
+    )
+    def claim(self, limit: int, worker: str, lease: float, ahead: int = 0, *, both: bool = True) -> None:
         """Claim; what is too late expires before, for a store may expire more than it meets."""
         names = ["default", "other"] if both else ["default"]
         self._both(lambda stage, _: stage.backend.promote(_ALL))
-        self._claims(lambda stage: stage.take(limit, worker=worker, lease=lease, queues=names))
+        self._claims(lambda stage: stage.take(limit, worker=worker, lease=lease, ahead=ahead, queues=names))
 
     @rule(worker=st.sampled_from(["w1", "w2"]), lease=seconds)
     def rescue(self, worker: str, lease: float) -> None:
@@ -179,7 +185,7 @@ class BackendModel(RuleBasedStateMachine):
         self._both(command)
         if goes_on:
             self.run(self.clock.advance(delay + 0.001))
-            self.claim(2, "w2", 5.0, both=True)
+            self.claim(2, "w2", 5.0)
 
     @precondition(lambda self: self.claims)
     @rule(pick=picks, counted=st.none() | counts, message=st.sampled_from([None, "on"]), cursor=cursors)
@@ -214,17 +220,20 @@ class BackendModel(RuleBasedStateMachine):
 
         self._both(command)
         if starts:
-            self.claim(_ALL, "w1", 5.0, both=True)
+            self.claim(_ALL, "w1", 5.0)
 
     @precondition(lambda self: self.claims)
-    @rule(some=st.lists(picks, min_size=1, max_size=3), lease=seconds)
-    def extend(self, some: list[int], lease: float) -> None:
-        """Renew leases, held and lost."""
-        self._both(
-            lambda stage, claims: stage.backend.extend(
-                [claims[-1 - pick % len(claims)].lease for pick in some], lease
-            )
-        )
+    @rule(some=st.lists(picks, min_size=1, max_size=3), lease=seconds, begins=st.booleans())
+    def extend(self, some: list[int], lease: float, *, begins: bool) -> None:
+        """Renew leases, held and lost; perhaps begin their runs."""
+
+        async def command(stage: Stage, claims: Sequence[Claim]) -> object:
+            leases = [claims[-1 - pick % len(claims)].lease for pick in some]
+            if begins:
+                await stage.backend.begin(leases)
+            return await stage.backend.extend(leases, lease)
+
+        self._both(command)
 
     @rule(verb=st.sampled_from(["cancel", "cancel", "pause", "resume", "retry", "delete"]), job_ids=some_ids)
     def control(self, verb: str, job_ids: list[str]) -> None:
@@ -237,7 +246,7 @@ class BackendModel(RuleBasedStateMachine):
         self._both(
             lambda stage, _: stage.backend.reopen(job_id, [stage.chunk(job_id, n, _ROWS) for n in numbers])
         )
-        self.claim(_ALL, "w1", 5.0, both=True)
+        self.claim(_ALL, "w1", 5.0)
 
     @rule(name=queue_names, verb=st.sampled_from(["promote", "promote", "pause_queue", "resume_queue"]))
     def look_after(self, name: str, verb: str) -> None:

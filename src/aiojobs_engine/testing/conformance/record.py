@@ -108,6 +108,14 @@ class RecordContract(Contract):
         assert (await stage.status("bulk")).total == 15
         assert await stage.told("bulk:1") == ["JobCreated"]
 
+    async def test_a_chunk_that_is_brought_twice_keeps_its_first_place(self, stage: Stage) -> None:
+        claim = await stage.start("bulk", type="bulk")
+
+        await stage.record(claim, children=tuple(stage.chunk("bulk", number) for number in (1, 2, 1, 3)))
+
+        chunks = await stage.take()
+        assert [chunk.envelope.id for chunk in chunks] == ["bulk:1", "bulk:2", "bulk:3"]
+
     async def test_chunks_can_run_while_their_parent_still_plans(self, stage: Stage) -> None:
         parent = await stage.start("bulk", type="bulk")
         await stage.record(parent, children=(stage.chunk("bulk", 1, 10),))
