@@ -32,17 +32,15 @@ def encoded(envelopes: Sequence[Envelope]) -> list[Encoded]:
 
 def enqueue(tx: Transaction, jobs: Sequence[Encoded]) -> list[Enqueued]:
     """Store what is new, and say of the rest whether it is the same job."""
-    first: dict[str, Encoded] = {}
-    for job in jobs:
-        first.setdefault(job[0].id, job)
-    last = int(tx.value("last_job"))
-    there = add_jobs(tx, list(first.values()), last)
+    first = _first_of_each(jobs)
+    bodies = {envelope.id: envelope for envelope, _ in first}
+    there = add_jobs(tx, first, int(tx.value("last_job")))
     answers: list[Enqueued] = []
     for envelope, _ in jobs:
         known = there.get(envelope.id)
         if known is None:
             answers.append(Enqueued(envelope.id, created=True))
-            there[envelope.id] = first[envelope.id][0]
+            there[envelope.id] = bodies[envelope.id]
         else:
             answers.append(Enqueued(envelope.id, created=False, conflict=not is_same_job(known, envelope)))
     return answers
@@ -70,8 +68,7 @@ def add_jobs(
 def add_chunks(ledger: Ledger, parent: JobRow, chunks: Sequence[Encoded], *, reopened: bool = False) -> int:
     """Store the chunks of a bulk job that are not there yet; the rows of those that were new."""
     tx = ledger.tx
-    new = {envelope.id: (envelope, body) for envelope, body in reversed(chunks)}
-    chosen = list(reversed(new.values()))
+    chosen = _first_of_each(chunks)
     there = add_jobs(tx, chosen, int(tx.value("last_job")), parent.seq, reopened=reopened)
     added = [envelope.total for envelope, _ in chosen if envelope.id not in there]
     parent.chunks += len(added)
@@ -128,6 +125,14 @@ def _storable(user_id: int | str | None) -> int | str | None:
     if isinstance(user_id, int) and not -_INT64 <= user_id < _INT64:
         return str(user_id)
     return user_id
+
+
+def _first_of_each(jobs: Sequence[Encoded]) -> list[Encoded]:
+    """The jobs without those whose id stands earlier."""
+    first: dict[str, Encoded] = {}
+    for job in jobs:
+        first.setdefault(job[0].id, job)
+    return list(first.values())
 
 
 def _slices(jobs: Sequence[Encoded]) -> Iterator[Sequence[Encoded]]:
