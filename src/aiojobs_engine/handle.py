@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from aiojobs_engine.core.codec import ResultCodec
 from aiojobs_engine.core.errors import (
+    BackendUnavailable,
     JobCancelledError,
     JobDiscardedError,
     JobExpiredError,
@@ -121,6 +122,8 @@ class JobHandle(Generic[R_co]):
             return (await session.follower.look(self.id)).status in FINAL
         except JobNotFound:
             return True
+        except BackendUnavailable:
+            return False
 
     def _value(self, session: Session, found: Result) -> Any:
         detail = "" if found.error is None else found.error.message

@@ -261,3 +261,24 @@ async def test_a_result_of_a_type_that_is_not_here_is_plain_data() -> None:
         await made.result(timeout=10)
         async with front:
             assert await front.handle(made.id).result(timeout=10) == {"a": 1}
+
+
+async def test_a_result_comes_from_a_worker_of_another_engine_on_the_same_file() -> None:
+    def made() -> tuple[Engine, Any]:
+        engine = Engine("sqlite:///shared.db")
+
+        @engine.job(name="same")
+        async def same(number: int) -> int:
+            return number
+
+        return engine, same
+
+    front, same = made()
+    back, _ = made()
+
+    async with front, back.running():
+        handles = await front.dispatch_many(same.job(number=number) for number in range(300))
+
+        results = await asyncio.gather(*(handle.result(timeout=20) for handle in handles))
+
+    assert results == list(range(300))
