@@ -14,7 +14,7 @@ import msgspec
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import LeaseLost
-from aiojobs_engine.core.outcome import Outcome, WorkerLost
+from aiojobs_engine.core.outcome import Outcome, RowsDone, Succeeded, WorkerLost
 from aiojobs_engine.isolation.wire import ALIVE, Assignment, Message, Source, decode_message, outcome_of
 from aiojobs_engine.ports.backend import Claim
 from aiojobs_engine.ports.clock import Clock
@@ -26,9 +26,10 @@ from aiojobs_engine.target import find
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = max(2, min(4, os.cpu_count() or 1))
+_AT_ONCE = max(2, min(8, 2 * (os.cpu_count() or 1)))
 _MODULE = "aiojobs_engine.isolation"
 _CHUNK = 1 << 16
+_LEAVE = 2.0
 
 
 class Isolated(Protocol):
@@ -69,13 +70,19 @@ def isolate_for(engine: Isolated) -> Isolate | None:
 
 
 class Isolation:
-    """Runs claims in processes of their own, a few at a time, since each is as large as a worker."""
+    """Runs claims in processes, one job at a time in each, and a few processes, for they are large.
+
+    A process in which a job ended well takes another one that waits, so that the many jobs that were beside a
+    poison job are soon done with.
+    """
 
     def __init__(self, registry: JobRegistry, source: Source) -> None:
         """Let the processes find the engine at `source`."""
         self._registry = registry
         self._source = source
         self._room = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+        self._kept: list[_Child] = []
 
     async def __call__(self, claim: Claim, alive: Callable[[], None]) -> Outcome:
         """What became of the run. Cancelling kills the process and all that it started.
@@ -84,70 +91,116 @@ class Isolation:
             LeaseLost: somebody else holds the job.
             OSError: no process could be started.
         """
-        async with self._room:
-            answer = await self._answer(claim, alive)
-        if isinstance(answer, WorkerLost):
-            return answer
-        outcome = outcome_of(answer, self._registry.get(claim.envelope.type))
+        self._waiting += 1
+        try:
+            await self._room.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            outcome = await self._outcome(claim, alive)
+        finally:
+            self._room.release()
         if outcome is None:
             raise LeaseLost(f"job {claim.envelope.id} is held by another worker now")
         return outcome
 
-    async def _answer(self, claim: Claim, alive: Callable[[], None]) -> Message | WorkerLost:
-        reading, writing = os.pipe()
-        with os.fdopen(reading, "rb", buffering=0) as answers:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", _MODULE, self._source.target, str(writing)),
-                    stdin=asyncio.subprocess.PIPE,
-                    pass_fds=(writing,),
-                    start_new_session=True,
-                )
-            finally:
-                os.close(writing)
-            try:
-                await self._assign(process, claim)
-                listening = _Listener(answers.fileno(), alive)
-                return await listening.answer(process)
-            finally:
-                _kill_group(process)
-                await asyncio.shield(process.wait())
-
-    async def _assign(self, process: asyncio.subprocess.Process, claim: Claim) -> None:
-        """Hand the claim over; standard input stays open: its end tells the child that the worker is gone."""
-        assignment = msgspec.json.encode(Assignment(claim, self._source, list(sys.path)))
-        if process.stdin is not None:
-            process.stdin.write(assignment + b"\n")
-            with contextlib.suppress(ConnectionError):
-                await process.stdin.drain()
+    async def _outcome(self, claim: Claim, alive: Callable[[], None]) -> Outcome | None:
+        child = self._kept.pop() if self._kept else await _Child.start(self._source)
+        is_kept = False
+        try:
+            answer = await child.answer(Assignment(claim, self._source, list(sys.path)), alive)
+            if answer is None:
+                return WorkerLost(f"the process that ran it alone {child.end}")
+            outcome = outcome_of(answer, self._registry.get(claim.envelope.type))
+            is_kept = isinstance(outcome, Succeeded | RowsDone) and len(self._kept) < self._waiting
+            if not is_kept:
+                await child.dismiss()
+            return outcome
+        finally:
+            if is_kept:
+                self._kept.append(child)
+            else:
+                await child.kill()
+            while len(self._kept) > self._waiting:
+                await self._kept.pop().kill()
 
 
-class _Listener:
-    """Hears one child: signs of life, and the answer."""
+class _Child:
+    """One process, and the pipe on which it answers."""
 
-    def __init__(self, descriptor: int, alive: Callable[[], None]) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
+        self._process = process
         self._descriptor = descriptor
-        self._alive = alive
         self._heard = b""
-        self._answered: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._alive: Callable[[], None] = _nothing
+        self._answer: asyncio.Future[Message] | None = None
+        self._exit = start(_ended(process), "aiojobs:isolated")
 
-    async def answer(self, process: asyncio.subprocess.Process) -> Message | WorkerLost:
-        """The answer, or the end of the process without one."""
+    @classmethod
+    async def start(cls, source: Source) -> "_Child":
+        reading, writing = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", _MODULE, source.target, str(writing)),
+                stdin=asyncio.subprocess.PIPE,
+                pass_fds=(writing,),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        return cls(process, reading)
+
+    @property
+    def end(self) -> str:
+        """How it ended, in words."""
+        code = self._process.returncode or 0
+        if code >= 0:
+            return f"ended with exit code {code} and no answer"
+        try:
+            return f"was killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was killed by signal {-code}"
+
+    async def answer(self, assignment: Assignment, alive: Callable[[], None]) -> Message | None:
+        """What it says to an assignment; None when it ends instead."""
         loop = asyncio.get_running_loop()
-        ending = start(_ended(process), "aiojobs:isolated")
+        self._alive = alive
+        self._answer = answer = loop.create_future()
         loop.add_reader(self._descriptor, self._hear)
         try:
-            await asyncio.wait((ending, self._answered), return_when=asyncio.FIRST_COMPLETED)
+            await self._tell(msgspec.json.encode(assignment) + b"\n")
+            await asyncio.wait((self._exit, answer), return_when=asyncio.FIRST_COMPLETED)
         finally:
             loop.remove_reader(self._descriptor)
-            ending.cancel()
-            await join(ending)
-        while not self._answered.done() and self._hear():
+            self._alive = _nothing
+        while not answer.done() and self._hear():
             pass
-        if self._answered.done():
-            return self._answered.result()
-        return WorkerLost(f"the process that ran it alone {_end(process.returncode or 0)}")
+        return answer.result() if answer.done() else None
+
+    async def dismiss(self) -> None:
+        """Let it leave its resources in good order, for a bounded time."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        await asyncio.wait([self._exit], timeout=_LEAVE)
+
+    async def kill(self) -> None:
+        """End it, if it hasn't, and all that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await join(self._exit)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    async def _tell(self, line: bytes) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.write(line)
+            with contextlib.suppress(ConnectionError):
+                await self._process.stdin.drain()
 
     def _hear(self) -> bool:
         """Read what is there; False when that was nothing."""
@@ -163,8 +216,8 @@ class _Listener:
             message = decode_message(line)
             if message == ALIVE:
                 self._alive()
-            elif not self._answered.done():
-                self._answered.set_result(message)
+            elif self._answer is not None and not self._answer.done():
+                self._answer.set_result(message)
         return True
 
 
@@ -200,15 +253,5 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-def _kill_group(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _end(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code} and no answer"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
+def _nothing() -> None:
+    """Hear a sign of life that nobody waits for."""

@@ -48,14 +48,16 @@ class Burst:
                 return
 
     async def _is_more_to_do(self) -> bool:
+        # asked before looking: what becomes pending in between is found by the look
+        is_awaiting = self._await_retries and await self._has_unsettled()
         if await self._watcher.look(1):
             return True
         if (await self._store.promote(_PROMOTED_AT_ONCE)).count:
             return True
-        if not self._await_retries:
-            return False
+        if is_awaiting:
+            await self._clock.sleep(_LOOK_EVERY)
+        return is_awaiting
+
+    async def _has_unsettled(self) -> bool:
         counts = await self._store.counts()
-        if not any(counts.get((queue, status)) for queue in self._queues for status in _UNSETTLED):
-            return False
-        await self._clock.sleep(_LOOK_EVERY)
-        return True
+        return any(counts.get((queue, status)) for queue in self._queues for status in _UNSETTLED)

@@ -30,6 +30,10 @@ Isolate = Callable[[Claim, Alive], Awaitable[Outcome]]
 the timeout counts, so that waiting for the process costs the job nothing."""
 
 
+Alone = Callable[[Claim], Awaitable[Outcome | None]]
+"""The other side: runs a job that another worker finalizes; None when the lease is lost."""
+
+
 class Runs:
     """The runs of one worker."""
 
@@ -86,7 +90,7 @@ class Runs:
             if self._isolate is not None:
                 return self._quarantine(run, self._isolate)
             logger.warning(
-                "job %s took %d workers with it, and can't have a process of its own: that takes a store "
+                "job %s ran where %d workers died, and can't have a process of its own: that takes a store "
                 "given by its URL and an engine under a name in a module",
                 claim.envelope.id,
                 claim.crashes,
@@ -178,8 +182,8 @@ class Runs:
             self._slots.release(run)
 
     async def _isolated(self, run: Run, isolate: Isolate) -> Outcome | None:
-        logger.warning(
-            "job %s took %d workers with it; it runs in a process of its own",
+        logger.info(
+            "job %s ran where %d workers died; it runs in a process of its own",
             run.claim.envelope.id,
             run.claim.crashes,
         )

@@ -15,8 +15,7 @@ from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import BackendError, ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.options import published
-from aiojobs_engine.core.outcome import Outcome
-from aiojobs_engine.ports.backend import Claim, Store, TypeRecord, Watch, WorkerRecord
+from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.burst import Burst
@@ -27,7 +26,7 @@ from aiojobs_engine.runtime.heartbeat import Heartbeat
 from aiojobs_engine.runtime.port import WorkerPort
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.runtime.run import Run
-from aiojobs_engine.runtime.runs import Isolate, Runs
+from aiojobs_engine.runtime.runs import Alone, Isolate, Runs
 from aiojobs_engine.runtime.slots import Slots
 from aiojobs_engine.runtime.task_group import AgentGroup, join, start
 from aiojobs_engine.runtime.upkeep import Promoter, Pruner, Rescuer
@@ -200,15 +199,16 @@ class Worker:
                 closing = start(self._shut_down(), "aiojobs:shutdown")
                 await join(closing)
 
-    async def run_alone(self, claim: Claim, alive: Callable[[], None]) -> Outcome | None:
-        """Run one job that another worker holds and finalizes, instead of `run`; None when the lease is lost.
+    @contextlib.asynccontextmanager
+    async def alone(self, alive: Callable[[], None]) -> AsyncGenerator[Alone]:
+        """Instead of `run`, with the resources entered: run jobs that another worker holds and finalizes.
 
-        `alive` is called when the handler starts and at each checkpoint.
+        Gives a function that runs one of them; it answers None when the lease is lost. `alive` is called when
+        a handler starts and at each checkpoint.
         """
         self._port.on_touch = alive
         async with self._entered_resources():
-            alive()
-            return await self._runs.alone(claim)
+            yield self._runs.alone
 
     def stop(self) -> None:
         """Claim no more; running jobs get `drain_timeout` seconds. May be repeated."""
