@@ -1,0 +1,281 @@
+"""Write `reference/api.md` and `reference/errors.md` from the docstrings of what is public.
+
+python -m docs.make_api
+"""
+
+# ruff: noqa: INP001 - scripts beside the pages that they write
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, cast, get_overloads
+
+import msgspec
+
+import aiojobs_engine
+from aiojobs_engine import testing
+from aiojobs_engine.bulk.importer import ImportArguments
+from aiojobs_engine.core import errors
+from aiojobs_engine.core.job import TypeOptions
+from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.failures import FailuresDesk
+from aiojobs_engine.desks.jobs import JobsDesk
+from aiojobs_engine.desks.queues import QueuesDesk
+from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
+from docs.pages import DOCS, table, write
+
+API = DOCS / "reference" / "api.md"
+ERRORS = DOCS / "reference" / "errors.md"
+
+DESKS = {
+    "engine.jobs": JobsDesk,
+    "engine.queues": QueuesDesk,
+    "engine.dead": DeadDesk,
+    "engine.failures": FailuresDesk,
+    "engine.workers": WorkersDesk,
+    "engine.types": TypesDesk,
+}
+SHOWN = {
+    "Engine": "engine",
+    "ImportType": "importer",
+    "JobContext": "ctx",
+    "JobHandle": "handle",
+    "JobRegistry": "registry",
+    "JobType": "job_type",
+    "ManualClock": "clock",
+    "TestEngine": "t",
+}
+INNER = {
+    "Engine": {"entered_by_workers", "substituted", "wrapping_runs"},
+    "ImportType": {"abandoned", "call_plain", "can_salvage", "invoke", "lost_rows", "perform", "prepared"},
+    "JobContext": {"claim", "final_counters", "message", "port", "takes_row_failures"},
+    "JobRegistry": {"add"},
+    "JobType": {"call_plain", "can_salvage", "invoke", "lost_rows", "perform"},
+}
+OPTIONS = {
+    "name": "what the type is called; `module.function` without one",
+    "run_in": "`loop` for async functions; `thread` or `process` for plain ones",
+    "queue": "the queue",
+    "priority": "higher runs first",
+    "retry": "a `Retry`",
+    "timeout": "what one run may take, or the time since the last checkpoint; 0 is without bound",
+    "expires": "never started later than this",
+    "delay": "not started before so long after the dispatch",
+    "at": "not started before this instant; it excludes `delay`",
+    "id": "the job's id; the same id twice is one job",
+    "user_id": "whose job it is",
+    "tags": "names to find it by",
+    "meta": "JSON data beside the arguments, in `ctx.meta`",
+    "result_ttl": "how long the result is kept",
+    "max_crashes": "dead workers that a job may take with it",
+}
+CALL = {
+    "chunk_size": "rows per call of the handler, 1 to 100,000",
+    "mapping": "columns of the source to fields of the row type, like `{'E-mail': 'email'}`",
+    "dry_run": "read and check every row, call no handler",
+    "allow_duplicates": "handle rows too whose `key` came before in the source",
+    "force_single": "run as one job, however many rows there are; all of them are in memory at once",
+    "max_failures": "stop when more rows than these have failed",
+}
+GROUPS = {
+    "engine": ["Engine", *DESKS, "Health", "load_settings"],
+    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "current_job"],
+    "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
+    "retries": ["Retry", "Requeue", "GiveUp"],
+    "testing": list(testing.__all__),
+}
+CONSTRUCTED = {"Engine", "JobRegistry", "ManualClock", "TestEngine", "Snooze", "Discard", "RetryLater"}
+SIGNALS = ["Snooze", "Discard", "RetryLater"]
+
+_PACKAGE = "aiojobs_engine"
+_WIDTH = 100
+_HEADS = ("Args:", "Raises:", "Attributes:")
+_ITEM = re.compile(r"^ {4}(\S[^:]*): (.*)$")
+
+
+def api() -> dict[str, str]:
+    """The generated parts of the page of names."""
+    found = {group: "\n\n".join(_entry(name) for name in names) for group, names in GROUPS.items()}
+    found |= {"options": _options(TypeOptions, OPTIONS), "call": _options(ImportArguments, CALL)}
+    return found | {"events": _events(), "signals": "\n\n".join(_entry(name) for name in SIGNALS)}
+
+
+def error_parts() -> dict[str, str]:
+    """The generated parts of the page of errors."""
+    return {"errors": "\n".join(_tree(errors.EngineError, 0))}
+
+
+def documented() -> set[str]:
+    """The public names that the two pages have a place for."""
+    grouped = {name for names in GROUPS.values() for name in names}
+    events = {"JobEvent", "status_updated", *_event_names()}
+    return (
+        grouped | events | {*SIGNALS, "EngineError"} | {kind.__name__ for kind in _below(errors.EngineError)}
+    )
+
+
+def _options(kind: Any, meanings: Mapping[str, str]) -> str:
+    hints = {name: getattr(hint, "__forward_arg__", hint) for name, hint in kind.__annotations__.items()}
+    rows = [[f"`{name}`", f"`{hints.pop(name)}`", meaning] for name, meaning in meanings.items()]
+    if hints:
+        raise ValueError(f"nothing says what these options mean: {', '.join(hints)}")
+    return table(["option", "value", "meaning"], rows)
+
+
+def _entry(name: str) -> str:
+    found: Any = DESKS.get(name) or getattr(aiojobs_engine, name, None) or getattr(testing, name)
+    if not isinstance(found, type):
+        return f"### {name}\n\n{_callable(found)}"
+    parts = [f"### {name}", described(found)]
+    if name in CONSTRUCTED:
+        parts.append(_callable(inspect.getattr_static(found, "__init__"), name))
+    if issubclass(found, msgspec.Struct):
+        parts.append(_fields(found))
+    shown = SHOWN.get(name, name)
+    parts += [f"#### {shown}.{member}\n\n{text}" for member, text in _members(cast("type[Any]", found))]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _members(kind: type[Any]) -> Iterator[tuple[str, str]]:
+    seen, inner = set[str](), INNER.get(kind.__name__, set())
+    for owner in kind.__mro__:
+        if not owner.__module__.startswith(_PACKAGE):
+            continue
+        for name, member in vars(owner).items():
+            if name.startswith("_") or name in seen or name in inner or not _is_member(member):
+                continue
+            seen.add(name)
+            getter = getattr(member, "fget", None) or getattr(member, "func", None)
+            yield name, _callable(member) if getter is None else _attribute(getter, name)
+
+
+def _is_member(member: object) -> bool:
+    kinds = (property, cached_property, classmethod, staticmethod)
+    return isinstance(member, kinds) or inspect.isfunction(member)
+
+
+def _callable(fn: Any, name: str = "") -> str:
+    fn = inspect.unwrap(getattr(fn, "__func__", fn))
+    signatures = "\n".join(_signature(each, name) for each in (get_overloads(fn) or [fn]))
+    return f"```py\n{signatures}\n```\n\n{described(fn)}"
+
+
+def _signature(fn: Any, name: str) -> str:
+    node = _definition(fn)
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns and not name else ""
+    word = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
+    arguments = [each for each in _arguments(node.args) if each not in ("self", "cls")]
+    line = f"{word}{name or node.name}({', '.join(arguments)}){returns}"
+    if len(line) <= _WIDTH:
+        return line
+    inside = "".join(f"    {argument},\n" for argument in arguments)
+    return f"{word}{name or node.name}(\n{inside}){returns}"
+
+
+def _attribute(fn: Any, name: str) -> str:
+    returns = _definition(fn).returns
+    hint = f": {ast.unparse(returns)}" if returns else ""
+    return f"```py\n{name}{hint}\n```\n\n{described(fn)}"
+
+
+def _definition(fn: Any) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    node = ast.parse(textwrap.dedent(inspect.getsource(fn))).body[0]
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        raise TypeError(f"{fn!r} is no function")
+    return node
+
+
+def _arguments(given: ast.arguments) -> Iterator[str]:
+    positional = [*given.posonlyargs, *given.args]
+    defaults = [*[None] * (len(positional) - len(given.defaults)), *given.defaults]
+    for count, (argument, default) in enumerate(zip(positional, defaults, strict=True), 1):
+        yield _argument(argument, default)
+        if count == len(given.posonlyargs):
+            yield "/"
+    if given.vararg is not None:
+        yield f"*{_argument(given.vararg, None)}"
+    elif given.kwonlyargs:
+        yield "*"
+    for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        yield _argument(argument, default)
+    if given.kwarg is not None:
+        yield f"**{_argument(given.kwarg, None)}"
+
+
+def _argument(argument: ast.arg, default: ast.expr | None) -> str:
+    hint = f": {ast.unparse(argument.annotation)}" if argument.annotation else ""
+    if default is None:
+        return argument.arg + hint
+    return (
+        f"{argument.arg}{hint} = {ast.unparse(default)}" if hint else f"{argument.arg}={ast.unparse(default)}"
+    )
+
+
+def _fields(kind: type[msgspec.Struct]) -> str:
+    hints = {name: hint for owner in reversed(kind.__mro__) for name, hint in _annotations(owner).items()}
+    return "\n".join(["```py", *(f"{name}: {hints[name]}" for name in kind.__struct_fields__), "```"])
+
+
+def _annotations(kind: type) -> dict[str, str]:
+    return {
+        name: hint if isinstance(hint, str) else inspect.formatannotation(hint).replace("datetime.", "")
+        for name, hint in vars(kind).get("__annotations__", {}).items()
+    }
+
+
+def described(documented: object) -> str:
+    """A docstring as Markdown: its sections become lists."""
+    lines: list[str] = []
+    in_section = False
+    for line in inspect.cleandoc(getattr(documented, "__doc__", None) or "").splitlines():
+        item = _ITEM.match(line)
+        if line in _HEADS:
+            in_section = True
+            lines += [f"{line.removesuffix(':')}:", ""]
+        elif in_section and item is not None:
+            names = ", ".join(f"`{name}`" for name in item[1].split(", "))
+            lines.append(f"- {names}: {item[2]}")
+        elif in_section and line.startswith("    "):
+            lines.append(f"  {line.strip()}")
+        else:
+            in_section = in_section and not line
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def _events() -> str:
+    lines = [_fields(aiojobs_engine.JobEvent), ""]
+    shared = set(aiojobs_engine.JobEvent.__struct_fields__)
+    for name in _event_names():
+        kind: type[msgspec.Struct] = getattr(aiojobs_engine, name)
+        own = [f"`{field}`" for field in kind.__struct_fields__ if field not in shared]
+        lines.append(f"- `{name}`: {described(kind)}" + (f" Its own: {', '.join(own)}." if own else ""))
+    return "\n".join([*lines, "", _entry("status_updated")])
+
+
+def _event_names() -> list[str]:
+    return [kind.__name__ for kind in _below(aiojobs_engine.JobEvent)]
+
+
+def _below(kind: type[Any]) -> Iterator[type[Any]]:
+    for each in kind.__subclasses__():
+        if getattr(aiojobs_engine, each.__name__, None) is each:
+            yield each
+        yield from _below(each)
+
+
+def _tree(kind: type[Any], depth: int) -> Iterator[str]:
+    if getattr(aiojobs_engine, kind.__name__, None) is not kind:
+        return
+    first = described(kind).split("\n\n")[0].replace("\n", " ")
+    yield f"{'  ' * depth}- `{kind.__name__}`: {first}"
+    for each in kind.__subclasses__():
+        yield from _tree(each, depth + 1)
+
+
+if __name__ == "__main__":
+    write(API, api())
+    write(ERRORS, error_parts())

@@ -1,0 +1,136 @@
+"""Write the tables of `reference/configuration.md` from `core/config.py`: every key with its default.
+
+python -m docs.make_configuration
+"""
+
+# ruff: noqa: INP001 - scripts beside the pages that they write
+
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+
+from aiojobs_engine.core import config
+from aiojobs_engine.core.retry import RetrySpec
+from docs.pages import DOCS, table, write
+
+PAGE = DOCS / "reference" / "configuration.md"
+
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "top": config.Settings,
+    "worker": config.WorkerSettings,
+    "defaults": config.DefaultSettings,
+    "retry": RetrySpec,
+    "jobs": config.OptionSettings,
+    "chunking": config.ChunkingSettings,
+    "listeners": config.ListenerSettings,
+    "retention": config.KeepSettings,
+    "storage": config.StorageSettings,
+    "limits": config.LimitSettings,
+    "sqlite": config.SqliteSettings,
+}
+
+MEANINGS = {
+    "top.url": "where the jobs lie",
+    "top.app": "the `module:attribute` of the engine, for the command line",
+    "worker.concurrency": "jobs at once in one process",
+    "worker.processes": "worker processes",
+    "worker.queues": "queues to work on; left out, those of all registered types",
+    "worker.lease": "a claim holds so long without renewal; renewals come every third of it",
+    "worker.rescue_interval": "how often a worker looks for leases that ran out",
+    "worker.drain_timeout": "what running jobs get at shutdown before they are cancelled",
+    "worker.cancel_timeout": "what a cancelled handler gets before its slot is given to others",
+    "worker.cron": "for cron entries; this release has none",
+    "worker.max_crashes": "dead workers that a job may take with it before it fails as `crashed_worker`",
+    "defaults.queue": "the queue",
+    "defaults.priority": "higher runs first",
+    "defaults.timeout": "what one run may take; of jobs that checkpoint, the time since the last checkpoint",
+    "defaults.result_ttl": "how long a result is kept",
+    "defaults.retry": "the retry policy, see below",
+    "retry.policy": "the kind of schedule",
+    "retry.max_attempts": "attempts in all, the first one too",
+    "retry.base": "the wait before the first retry; of `fixed` the wait before each",
+    "retry.multiplier": "each wait is so many times the last one; `exponential` only",
+    "retry.cap": "no wait is longer",
+    "retry.jitter": "each wait is moved by up to this share of it, 0 to 1; `exponential` only",
+    "jobs.queue": "the queue",
+    "jobs.priority": "higher runs first",
+    "jobs.timeout": "what one run may take; 0 is without bound",
+    "jobs.result_ttl": "how long a result is kept",
+    "jobs.retry": "the retry policy",
+    "jobs.max_crashes": "as `worker.max_crashes`",
+    "jobs.delay": "not started before so long after the dispatch",
+    "jobs.expires": "not started later than so long after the dispatch",
+    "jobs.user_id": "whose jobs these are",
+    "jobs.tags": "tags of every job",
+    "jobs.meta": "JSON data beside the arguments",
+    "jobs.listeners": "`[listeners]` for these jobs alone",
+    "chunking.size": "rows per chunk",
+    "chunking.threshold": "up to so many rows one job does alone",
+    "listeners.broadcast": "for a listener that this release does not have yet",
+    "listeners.log": "one log line per job that ended or is tried again, by the logger `aiojobs_engine.jobs`",
+    "listeners.notify": "for a listener that this release does not have yet",
+    "retention.age": "how long ended jobs stay",
+    "retention.keep": "how many ended jobs stay, the newest",
+    "storage.path": "the directory with the rows of bulk jobs; all workers need the same one",
+    "limits.payload_bytes": "the most that the arguments of a job may take as JSON",
+    "limits.result_bytes": "the most that a result may take as JSON",
+    "sqlite.durability": "`full` syncs each commit to the disk; `normal` may lose the newest in a power cut",
+}
+
+
+def parts() -> dict[str, str]:
+    """The generated parts of the page."""
+    return {name: _section(name, section) for name, section in SECTIONS.items()}
+
+
+def _section(name: str, section: type[msgspec.Struct]) -> str:
+    rows = [
+        [f"`{field.name}`", _kind(field.type), _default(field.default), MEANINGS[f"{name}.{field.name}"]]
+        for field in msgspec.structs.fields(section)
+        if f"{name}.{field.name}" in MEANINGS or not _is_section(field.type)
+    ]
+    return table(["key", "value", "default", "meaning"], rows)
+
+
+def _is_section(hint: Any) -> bool:
+    return get_origin(hint) is dict or (isinstance(hint, type) and issubclass(hint, msgspec.Struct))
+
+
+def _kind(hint: Any) -> str:
+    options = [each for each in _options(hint) if each is not NoneType]
+    return " or ".join(dict.fromkeys(_word(each) for each in options))
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _word(hint: Any) -> str:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _bounded(get_args(hint)[0], get_args(hint)[1])
+    if origin is Literal:
+        return " or ".join(f'`"{word}"`' for word in get_args(hint))
+    if origin in (list, tuple):
+        return "list of names"
+    if origin is dict or _is_section(hint):
+        return "table"
+    return {str: "string", int: "whole number", float: "number", bool: "`true` or `false`"}[hint]
+
+
+def _bounded(hint: Any, meta: msgspec.Meta) -> str:
+    word = "seconds" if meta.title == "seconds" else "name" if hint is str else _word(hint)
+    return word if not meta.ge or meta.ge < 0 else f"{word}, at least {meta.ge:g}"
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, msgspec.Struct):
+        return "below"
+    if value is None or value is msgspec.NODEFAULT:
+        return ""
+    return f"`{msgspec.json.encode(value).decode()}`"
+
+
+if __name__ == "__main__":
+    write(PAGE, parts())
