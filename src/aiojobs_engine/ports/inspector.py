@@ -89,7 +89,7 @@ class Inspector(Protocol):
         ...
 
     async def queues(self) -> list[QueueStats]:
-        """Every queue that has or had jobs, or is paused, by name; one that was only resumed may stand there."""
+        """Every queue that has or had jobs, or is paused, by name; a store may list one that was resumed."""
         ...
 
     async def workers(self) -> list[WorkerRecord]:

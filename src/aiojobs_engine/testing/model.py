@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from aiojobs_engine.backends.memory import MemoryBackend
 from aiojobs_engine.core.envelope import VERSION, Envelope
 from aiojobs_engine.core.instant import Instant
-from aiojobs_engine.core.state import FINAL, Status
+from aiojobs_engine.core.state import FINAL, Status, Trigger, allowed
 from aiojobs_engine.core.status import Counters, RowFault
 from aiojobs_engine.ports.backend import Claim, JobFilter, Keep, Record, Settlement, Store
 from aiojobs_engine.testing.clock import ManualClock
@@ -28,7 +28,7 @@ _ROWS = 10
 _REOPENED = 50
 
 ids = st.sampled_from(["a", "b", "c", "d", "bulk-1", "bulk-2"])
-some_ids = st.lists(ids | st.sampled_from(["bulk-1", "bulk-1:1", "bulk-1:2"]), min_size=1, max_size=3)
+verbs = st.sampled_from(["cancel", "cancel", "pause", "resume", "retry", "retry", "delete"])
 queue_names = st.sampled_from(["default", "other"])
 seconds = st.sampled_from([0.0, 0.001, 0.1, 0.25, 1.0, 5.0, 30.0])
 picks = st.integers(0, _CLAIMS_KEPT - 1)
@@ -127,6 +127,7 @@ class BackendModel(RuleBasedStateMachine):
         ]
         self._both(lambda stage, _: stage.backend.enqueue(envelopes))
         self._claims(lambda stage: stage.take(lease=1.0))
+        self.spawn(0, [1, 2], waits=True, starts=True)
 
     @rule(
         limit=st.integers(0, 6),
@@ -155,8 +156,7 @@ class BackendModel(RuleBasedStateMachine):
         delay=seconds,
         cursor=cursors,
         keeps_counters=st.booleans(),
-        twice=st.booleans(),
-        goes_on=st.booleans(),
+        then=st.sampled_from(["forget it", "go on", "go on", "say it again", "keep the lease"]),
     )
     def settle(
         self,
@@ -168,8 +168,7 @@ class BackendModel(RuleBasedStateMachine):
         *,
         counts_crash: bool,
         keeps_counters: bool,
-        twice: bool,
-        goes_on: bool,
+        then: str,
     ) -> None:
         """End a run, perhaps one that was lost or settled long ago; often the job runs again soon."""
         due_at = Instant(self.clock.now() + round(delay * 1000))
@@ -180,10 +179,12 @@ class BackendModel(RuleBasedStateMachine):
             if counts_crash:
                 fields |= {"attempts": claim.attempts + 1, "crashes": claim.crashes + 1}
             settlement = _settlement(stage, claim, status, None if keeps_counters else counted, fields)
-            return await stage.backend.settle([settlement] * (2 if twice else 1))
+            return await stage.backend.settle([settlement] * (2 if then == "say it again" else 1))
 
         self._both(command)
-        if goes_on:
+        if then in {"forget it", "go on"}:
+            self.claims.pop(-1 - pick % len(self.claims))
+        if then == "go on":
             self.run(self.clock.advance(delay + 0.001))
             self.claim(2, "w2", 5.0)
 
@@ -235,29 +236,34 @@ class BackendModel(RuleBasedStateMachine):
 
         self._both(command)
 
-    @rule(verb=st.sampled_from(["cancel", "cancel", "pause", "resume", "retry", "delete"]), job_ids=some_ids)
-    def control(self, verb: str, job_ids: list[str]) -> None:
-        """Intervene by hand."""
+    @rule(verb=verbs, places=st.lists(st.integers(0, 15), min_size=1, max_size=3), aims=st.booleans())
+    def control(self, verb: str, places: list[int], *, aims: bool) -> None:
+        """Intervene by hand, at random or where the table allows it."""
+        statuses = sorted(allowed(Trigger(verb))) if aims and verb != "delete" else []
+        known = [*self._known(*statuses), "unknown"]
+        job_ids = [known[place % len(known)] for place in places]
         self._both(lambda stage, _: getattr(stage.backend, verb)(job_ids))
 
-    @rule(job_id=ids, numbers=st.lists(st.integers(_REOPENED, _REOPENED + 2), max_size=2))
-    def reopen(self, job_id: str, numbers: list[int]) -> None:
+    @precondition(lambda self: self._known(Status.PARTIAL, Status.FAILED))
+    @rule(place=st.integers(0, 7), numbers=st.lists(st.integers(_REOPENED, _REOPENED + 2), max_size=2))
+    def reopen(self, place: int, numbers: list[int]) -> None:
         """Give an ended job chunks for the rows that failed, and start them."""
+        ended = self._known(Status.PARTIAL, Status.FAILED)
+        job_id = ended[place % len(ended)]
         self._both(
             lambda stage, _: stage.backend.reopen(job_id, [stage.chunk(job_id, n, _ROWS) for n in numbers])
         )
         self.claim(_ALL, "w1", 5.0)
 
-    @rule(name=queue_names, verb=st.sampled_from(["promote", "promote", "pause_queue", "resume_queue"]))
-    def look_after(self, name: str, verb: str) -> None:
-        """Promote and expire all there is, or pause or resume a queue."""
-        argument: object = _ALL if verb == "promote" else name
-        self._both(lambda stage, _: getattr(stage.backend, verb)(argument))
+    @rule(name=queue_names, verb=st.sampled_from(["pause_queue", "resume_queue", "resume_queue"]))
+    def control_queue(self, name: str, verb: str) -> None:
+        """Pause or resume a queue."""
+        self._both(lambda stage, _: getattr(stage.backend, verb)(name))
 
-    @rule(age=seconds, keep=st.sampled_from([0, _ALL]))
-    def prune(self, age: float, keep: int) -> None:
-        """Prune by age, or all; jobs that ended in one millisecond have no order that a number could cut."""
-        keeps = [Keep(tuple(FINAL), age, keep)]
+    @rule(age=seconds)
+    def prune(self, age: float) -> None:
+        """Prune by age; jobs that ended in one millisecond have no order that a number could cut."""
+        keeps = [Keep(tuple(FINAL), age, _ALL)]
 
         async def command(stage: Stage, _: Sequence[Claim]) -> list[str]:
             return sorted(await stage.backend.prune(keeps, _ALL))
@@ -307,6 +313,11 @@ class BackendModel(RuleBasedStateMachine):
             expected, found = [await read(stage) for stage in stages]
             assert found == expected
         await check_laws(self.tested, self.clock)
+
+    def _known(self, *statuses: Status) -> list[str]:
+        """The ids of stored jobs, of some statuses or of all."""
+        jobs, _ = self.run(self.model.find(JobFilter(status=statuses or None), _ALL, None))
+        return [job.id for job in jobs]
 
     def _bulk_claims(self) -> list[int]:
         return [place for place, (claim, _) in enumerate(self.claims) if claim.envelope.type == "bulk"]
