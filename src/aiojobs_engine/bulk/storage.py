@@ -28,7 +28,7 @@ class LocalStorage:
     """Content lies at `path/job-ID/DIGEST`: what a job owns is one directory, and removed as one.
 
     A file appears under its name when all of it is on disk (written apart, fsync, rename, fsync). The
-    directory is made at the first `put`.
+    directory is made at the first `put`, for its owner alone; to share it with other users, make it yourself.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -90,7 +90,8 @@ class LocalStorage:
 
 
 def _begin(directory: Path) -> tuple[Path, BinaryIO]:
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.mkdir(exist_ok=True)
     part = directory / (secrets.token_hex(8) + _PART)
     return part, part.open("xb")
 
