@@ -45,6 +45,7 @@ from aiojobs_engine.isolation import isolate_for
 from aiojobs_engine.lifetime.apps import AppMember
 from aiojobs_engine.lifetime.hosting import Resources, checked_middleware, checked_resources, entering, hosted
 from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
+from aiojobs_engine.listing import checked_cursor
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.storage import Storage
@@ -295,7 +296,8 @@ class Engine(AppMember):
             BackendClosed: the engine is not open any more.
         """
         session = self._life.door()
-        tail = Tail(session.store, session.clock, await session.store.tail() if after is None else after)
+        place = checked_cursor(after)
+        tail = Tail(session.store, session.clock, await session.store.tail() if place is None else place)
         async for event in follow(tail, matcher(user_id=user_id, type=type, job_id=job_id, kind=kind)):
             yield event
 

@@ -35,11 +35,11 @@ class Listing(Generic[T]):
         """Read pages of `limit` items by `read(limit, cursor)`.
 
         Raises:
-            ConfigError: `limit` is not within 1 to 1,000.
+            ConfigError: `limit` is not within 1 to 1,000, or the cursor is no text.
         """
         self._read = read
         self._limit = checked_limit(limit)
-        self._cursor = cursor
+        self._cursor = checked_cursor(cursor)
 
     def __await__(self) -> Generator[Any, None, Page[T]]:
         """One page: at most `limit` items after the cursor."""
@@ -65,9 +65,25 @@ def checked_limit(limit: int | None) -> int:
     """
     if limit is None:
         return PAGE
-    if not 1 <= limit <= LARGEST_PAGE:
+    if not is_count(limit) or limit > LARGEST_PAGE:
         raise ConfigError(f"limit is the size of a page, 1 to {LARGEST_PAGE:,}, got {limit!r}")
     return limit
+
+
+def checked_cursor(cursor: str | None) -> str | None:
+    """`cursor` itself.
+
+    Raises:
+        ConfigError: it is no text.
+    """
+    if not isinstance(cursor, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"a cursor is text that a page or an event gave, got {cursor!r:.80}")
+    return cursor
+
+
+def is_count(number: object) -> bool:
+    """Whether it is a whole number of at least 1."""
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 1
 
 
 def whole(

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar, cast
 import msgspec
 
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
-from aiojobs_engine.core.limits import PRIORITY, checked_name
+from aiojobs_engine.core.limits import PRIORITY, checked_name, is_storable
 from aiojobs_engine.core.retry import Retry, RetrySpec
 from aiojobs_engine.core.status import UserId
 
@@ -145,18 +145,9 @@ def _meta(value: object, owner: str) -> dict[str, Any]:
 def _user_id(value: object, owner: str) -> UserId:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ConfigError(f"{owner} must be a string or a whole number, got {value!r:.80}")
-    if isinstance(value, str) and not _is_storable(value):
+    if isinstance(value, str) and not is_storable(value):
         raise ConfigError(f"{owner} must be text without NUL and lone surrogates, got {value!r:.80}")
     return value
-
-
-def _is_storable(text: str) -> bool:
-    """Whether every store takes the text as it is, and finds it again."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
 
 
 def _run_in(value: object, owner: str) -> str:

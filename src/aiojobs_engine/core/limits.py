@@ -20,9 +20,23 @@ def checked_name(name: str, what: str) -> str:
     Raises:
         ConfigError: it has not; `what` says whose name it is.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not is_name(name):
         raise ConfigError(f"{what} must be 1 to 128 of A-Z a-z 0-9 _ . : -, got {name!r:.80}")
     return name
+
+
+def is_name(name: object) -> bool:
+    """Whether `checked_name` would take it."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def is_storable(text: str) -> bool:
+    """Whether every store takes the text as it is, and finds it again: no NUL and no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def shortened(text: str, limit: int = ERROR_CHARS) -> str:

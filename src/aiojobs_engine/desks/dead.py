@@ -4,9 +4,9 @@ from aiojobs_engine.core.errors import ConfigError, IllegalTransition, JobNotFou
 from aiojobs_engine.core.state import Trigger
 from aiojobs_engine.core.status import JobStatus
 from aiojobs_engine.desks import interventions
-from aiojobs_engine.desks.jobs import found, removed
+from aiojobs_engine.desks.jobs import find, found, removed
 from aiojobs_engine.lifetime.session import OpenSession
-from aiojobs_engine.listing import LARGEST_PAGE, Listing
+from aiojobs_engine.listing import LARGEST_PAGE, Listing, is_count
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.inspector import JobFilter
 
@@ -46,7 +46,8 @@ class DeadDesk:
         Raises:
             JobNotFound: it is not stored, or not dead.
         """
-        jobs, _ = await self._open().store.find(JobFilter(dead=True, ids=(job_id,)), 1, None)
+        which = JobFilter(dead=True, ids=(interventions.checked_id(job_id),))
+        jobs, _ = await self._open().store.find(which, 1, None)
         if not jobs:
             raise JobNotFound(job_id)
         return jobs[0]
@@ -70,7 +71,7 @@ class DeadDesk:
             IllegalTransition: the job `id` is not dead, or it is a chunk.
             ConfigError: `limit` is below 1.
         """
-        if limit is not None and limit < 1:
+        if limit is not None and not is_count(limit):
             raise ConfigError(f"limit is a number of jobs, at least 1, got {limit!r}")
         store = self._open().store
         if id is not None:
@@ -87,7 +88,7 @@ class DeadDesk:
 
 
 async def _replay_one(store: Store, job_id: str) -> None:
-    (done,) = await store.retry([job_id])
+    (done,) = await store.retry([interventions.checked_id(job_id)])
     if not done:
         status = await interventions.status_of(store, job_id)
         raise IllegalTransition(job_id, status.status, Trigger.RETRY)
@@ -98,7 +99,7 @@ async def _replay(store: Store, which: JobFilter, limit: int | None) -> int:
     cursor: str | None = None
     while limit is None or count < limit:
         size = LARGEST_PAGE if limit is None else min(LARGEST_PAGE, limit - count)
-        jobs, cursor = await store.find(which, size, cursor)
+        jobs, cursor = await find(store, which, size, cursor)
         count += sum(await store.retry([job.id for job in jobs if job.parent_id is None]))
         if cursor is None:
             break

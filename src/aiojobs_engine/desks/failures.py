@@ -47,4 +47,5 @@ class FailuresDesk:
             SourceChanged, ConfigError: its stored source was changed, or is gone.
         """
         session = self._open()
-        return await retry_failures(session.store, session.storage, job_id, session.clock.now())
+        known = interventions.checked_id(job_id)
+        return await retry_failures(session.store, session.storage, known, session.clock.now())

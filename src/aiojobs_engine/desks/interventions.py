@@ -1,9 +1,21 @@
 """What can be done to one job by hand; each says why when the job's status doesn't allow it."""
 
 from aiojobs_engine.core.errors import IllegalTransition, JobNotFound, TooLate
+from aiojobs_engine.core.limits import is_name
 from aiojobs_engine.core.state import FINAL, Status, Trigger
 from aiojobs_engine.core.status import JobStatus
 from aiojobs_engine.ports.backend import Store
+
+
+def checked_id(job_id: str) -> str:
+    """`job_id` itself, when a job can have it.
+
+    Raises:
+        JobNotFound: it is no name, so no job does.
+    """
+    if not is_name(job_id):
+        raise JobNotFound(job_id)
+    return job_id
 
 
 async def status_of(store: Store, job_id: str) -> JobStatus:
@@ -12,7 +24,7 @@ async def status_of(store: Store, job_id: str) -> JobStatus:
     Raises:
         JobNotFound: it is not stored.
     """
-    (status,) = await store.get([job_id])
+    (status,) = await store.get([checked_id(job_id)])
     if status is None:
         raise JobNotFound(job_id)
     return status
@@ -26,7 +38,7 @@ async def cancel(store: Store, job_id: str) -> None:
         TooLate: it had ended.
         IllegalTransition: it is a chunk, which is cancelled with its bulk job.
     """
-    (met,) = await store.cancel([job_id])
+    (met,) = await store.cancel([checked_id(job_id)])
     if met.before is None:
         raise JobNotFound(job_id)
     if not met.done:
@@ -39,7 +51,7 @@ async def pause(store: Store, job_id: str) -> None:
     Raises:
         JobNotFound, TooLate, IllegalTransition: as in `cancel`.
     """
-    (done,) = await store.pause([job_id])
+    (done,) = await store.pause([checked_id(job_id)])
     if not done:
         raise await _why(store, job_id, Trigger.PAUSE)
 
@@ -50,7 +62,7 @@ async def resume(store: Store, job_id: str) -> None:
     Raises:
         JobNotFound, TooLate, IllegalTransition: as in `cancel`.
     """
-    (done,) = await store.resume([job_id])
+    (done,) = await store.resume([checked_id(job_id)])
     if not done:
         raise await _why(store, job_id, Trigger.RESUME)
 
@@ -62,7 +74,7 @@ async def retry(store: Store, job_id: str) -> None:
         JobNotFound: it is not stored.
         IllegalTransition: it has not ended, or it ended well, or it is a chunk.
     """
-    (done,) = await store.retry([job_id])
+    (done,) = await store.retry([checked_id(job_id)])
     if not done:
         status = await status_of(store, job_id)
         raise IllegalTransition(job_id, status.status, Trigger.RETRY)
@@ -75,7 +87,7 @@ async def delete(store: Store, job_id: str) -> None:
         JobNotFound: it is not stored.
         IllegalTransition: it runs, or it is a chunk, which goes with its bulk job.
     """
-    (done,) = await store.delete([job_id])
+    (done,) = await store.delete([checked_id(job_id)])
     if not done:
         status = await status_of(store, job_id)
         raise IllegalTransition(job_id, status.status, "delete")

@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Sequence
 
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
+from aiojobs_engine.core.limits import is_storable
 from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.core.status import JobStatus, UserId
 from aiojobs_engine.desks import interventions
 from aiojobs_engine.lifetime.session import OpenSession, Session
 from aiojobs_engine.listing import LARGEST_PAGE, Listing, Page
+from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.inspector import JobFilter
 
 Statuses = str | Iterable[str]
+
+_TEXTS = ("type", "kind", "queue", "user_id", "tag", "parent_id", "reason")
 
 
 class JobsDesk:
@@ -142,13 +146,32 @@ class JobsDesk:
         return await removed(self._open(), which)
 
 
+async def find(
+    store: Store, which: JobFilter, limit: int, cursor: str | None
+) -> tuple[list[JobStatus], str | None]:
+    """A page of the jobs that a filter selects, and the cursor of the next one.
+
+    Raises:
+        ConfigError: the filter compares with something else than text, or the cursor is wrong.
+    """
+    for name in _TEXTS:
+        text: object = getattr(which, name)
+        if text is None:
+            continue
+        if not isinstance(text, str):
+            raise ConfigError(f"{name} is compared as text, got {text!r:.80}")
+        if not is_storable(text):
+            return [], None
+    return await store.find(which, limit, cursor)
+
+
 def found(
     open_session: OpenSession, which: JobFilter, *, limit: int | None, cursor: str | None
 ) -> Listing[JobStatus]:
     """The jobs that a filter selects, the newest first."""
 
     async def page(size: int, after: str | None) -> Page[JobStatus]:
-        return Page(*await open_session().store.find(which, size, after))
+        return Page(*await find(open_session().store, which, size, after))
 
     return Listing(page, limit=limit, cursor=cursor)
 
@@ -158,7 +181,7 @@ async def removed(session: Session, which: JobFilter) -> int:
     count = 0
     cursor: str | None = None
     while True:
-        jobs, cursor = await session.store.find(which, LARGEST_PAGE, cursor)
+        jobs, cursor = await find(session.store, which, LARGEST_PAGE, cursor)
         found = [job for job in jobs if job.parent_id is None]
         answers = await session.store.delete([job.id for job in found])
         for job, is_gone in zip(found, answers, strict=True):

@@ -34,7 +34,7 @@ class QueuesDesk:
         """
         queues = {queue.name: queue for queue in await self._open().store.queues()}
         if name not in queues:
-            raise ConfigError(f"there is no queue {name!r}{did_you_mean(name, queues)}")
+            raise ConfigError(f"there is no queue {name!r:.80}{did_you_mean(str(name), queues)}")
         return queues[name]
 
     async def pause(self, name: str) -> None:

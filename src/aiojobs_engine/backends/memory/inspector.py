@@ -16,6 +16,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobFailure, JobStatus
 from aiojobs_engine.ports.backend import JobFilter, QueueStats, Result, TypeRecord, WorkerRecord
 
+_DIGITS = 18
 _Seen = TypeVar("_Seen")
 _type_decoder = msgspec.json.Decoder(TypeRecord)
 
@@ -128,6 +129,6 @@ def _fits(job: StoredJob, which: JobFilter) -> bool:
 def _place(cursor: str | None) -> float:
     if cursor is None:
         return inf
-    if not (cursor.isascii() and cursor.isdecimal()):
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _DIGITS):
         raise ConfigError(f"{cursor!r:.80} is no cursor of this store; take next_cursor of its last page")
     return int(cursor)

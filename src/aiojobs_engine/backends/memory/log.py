@@ -10,7 +10,10 @@ from aiojobs_engine.core.events import JobEvent, StoredEvent
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.clock import Clock, Wake
 
+_DIGITS = 18
+
 Sink = Callable[[Sequence[JobEvent]], None]
+Wants = Callable[[JobEvent], bool]
 
 
 class EventLog:
@@ -19,6 +22,7 @@ class EventLog:
     def __init__(self, clock: Clock, limit: int) -> None:
         """Start empty."""
         self.sink: Sink | None = None
+        self.wants: Wants | None = None
         self.last = 0
         self._clock = clock
         self._limit = max(1, limit)
@@ -40,8 +44,11 @@ class EventLog:
             return
         fresh, self._fresh = self._fresh, []
         self.ring()
-        if self.sink is not None:
-            self.sink(fresh)
+        if self.sink is None:
+            return
+        wanted = fresh if self.wants is None else [event for event in fresh if self.wants(event)]
+        if wanted:
+            self.sink(wanted)
 
     def ring(self) -> None:
         """Wake all that wait."""
@@ -76,7 +83,8 @@ class EventLog:
             self._waiters.discard(bell)
 
     def _number(self, cursor: str) -> int:
-        number = int(cursor) if cursor.isascii() and cursor.isdecimal() else -1
+        is_number = cursor.isascii() and cursor.isdecimal() and len(cursor) <= _DIGITS
+        number = int(cursor) if is_number else -1
         if not 0 <= number <= self.last:
             raise ConfigError(f"{cursor!r:.80} is no event cursor of this store, whose newest is {self.last}")
         return number
