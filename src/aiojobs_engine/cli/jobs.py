@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from aiojobs_engine.cli.faults import WorkFailed
 from aiojobs_engine.cli.lazy import NamingGroup
 from aiojobs_engine.cli.listings import gathered, limit_options, many_more
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
@@ -165,10 +166,11 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask a person at a terminal; programs are taken at their word.
 
     Raises:
-        Abort: the answer was no.
+        WorkFailed: the answer was no.
     """
-    if not yes and sys.stdin is not None and sys.stdin.isatty():
-        click.confirm(question, abort=True, err=True)
+    is_asked = not yes and sys.stdin is not None and sys.stdin.isatty()
+    if is_asked and not click.confirm(question, err=True):
+        raise WorkFailed("nothing was removed")
 
 
 async def each(

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import click
 
 from aiojobs_engine.cli.output import duration, has_colour, is_terminal, note
+from aiojobs_engine.core.state import FINAL
 from aiojobs_engine.core.status import JobStatus
 from aiojobs_engine.ports.clock import Clock
 
@@ -38,7 +39,9 @@ class Pace:
 
 
 def told(status: JobStatus, pace: float | None) -> str:
-    """`12,000 of 28,298 rows  5,210 rows/s  ETA 3s  12 failed`."""
+    """`12,000 of 28,298 rows  5,210 rows/s  ETA 3s  12 failed`, or what comes before the first row."""
+    if not status.total and status.status not in FINAL:
+        return "reading the rows" if status.started_at is not None else "waiting for a worker"
     words = [f"{status.processed:,} of {status.total:,} rows"]
     if pace:
         words.append(f"{pace:,.0f} rows/s")
