@@ -83,15 +83,17 @@ class EventBus:
         self._by_class.clear()
         self._derived = [mailbox for mailbox in self._mailboxes if JobStatusUpdated in mailbox.classes]
 
+    def wants(self, event: JobEvent) -> bool:
+        """Whether any listener takes `event`."""
+        mailboxes = self._wanting(type(event))
+        return bool(self._derived) or any(mailbox.matches(event) for mailbox in mailboxes)
+
     def publish(self, events: Sequence[JobEvent]) -> None:
         """Queue events for those who want them; never waits, never raises."""
         if self._is_closed:
             return
         for event in events:
-            mailboxes = self._by_class.get(type(event))
-            if mailboxes is None:
-                mailboxes = self._by_class[type(event)] = self._wanting(type(event))
-            for mailbox in mailboxes:
+            for mailbox in self._wanting(type(event)):
                 mailbox.put(event)
             if self._derived:
                 derived = status_updated(event)
@@ -117,7 +119,11 @@ class EventBus:
         return [mailbox.task for mailbox in self._mailboxes if mailbox.task is not None]
 
     def _wanting(self, kind: type[JobEvent]) -> list["_Mailbox"]:
-        return [mailbox for mailbox in self._mailboxes if issubclass(kind, mailbox.classes)]
+        known = self._by_class.get(kind)
+        if known is None:
+            known = [mailbox for mailbox in self._mailboxes if issubclass(kind, mailbox.classes)]
+            self._by_class[kind] = known
+        return known
 
 
 class _Mailbox:
@@ -129,12 +135,13 @@ class _Mailbox:
         self._events: deque[JobEvent] = deque(maxlen=QUEUE)
         self._threads: CapacityLimiter | None = None
         self.classes = subscription.classes
+        self.matches = subscription.matches
         self.name = subscription.name
         self.task: asyncio.Task[None] | None = None
         self.dropped = 0
 
     def put(self, event: JobEvent) -> None:
-        if not self._subscription.matches(event):
+        if not self.matches(event):
             return
         if len(self._events) == QUEUE:
             self.dropped += 1

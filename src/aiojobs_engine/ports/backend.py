@@ -219,8 +219,8 @@ class Backend(Protocol):
     async def claim(self, watch: Watch, limit: int, lease: float, ahead: int = 0) -> list[Claim]:
         """Lease at most `limit` pending jobs for `lease` seconds, in claim order, with their `JobStarted`.
 
-        The last `ahead` of a full answer (fewer of a shorter one) wait in the worker for a slot: they have not
-        started until `begin` says so, and a rescue tells which never did.
+        The last `ahead` of a full answer (fewer of a shorter one) wait in the worker for a slot: they have
+        not started until `begin` says so, and a rescue tells which never did.
 
         Order, across the queues: higher priority first, then the order in which the store accepted them. Jobs
         of other types or newer envelope versions, in paused queues, or past `expires_at` are left out, and

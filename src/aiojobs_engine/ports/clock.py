@@ -17,7 +17,7 @@ class Timer(Protocol):
 
 
 class Clock(ABC):
-    """Three kinds of time: wall (what people read), monotonic (deadlines) and boot time (leases on one host)."""
+    """Three kinds of time: wall (what people read), monotonic (deadlines) and boot (leases on one host)."""
 
     @abstractmethod
     def now(self) -> Instant:
@@ -54,7 +54,7 @@ class Wake:
     def set(self) -> None:
         """Ring; several rings before a `wait` count as one. Only from the loop's own thread."""
         self._is_set = True
-        self._answer(True)
+        self._answer(rung=True)
 
     async def wait(self, seconds: float | None = None) -> bool:
         """True at a ring since the last `wait`, False after `seconds`; None waits for ever.
@@ -77,8 +77,8 @@ class Wake:
                 timer.cancel()
 
     def _time_out(self) -> None:
-        self._answer(False)
+        self._answer(rung=False)
 
-    def _answer(self, rung: bool) -> None:  # noqa: FBT001 - the value of the future, not a switch
+    def _answer(self, *, rung: bool) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(rung)

@@ -32,6 +32,14 @@ class EventStream(Protocol):
         """Return when events after the cursor may be there, or after `timeout` seconds; a hint."""
         ...
 
-    def tap(self, sink: Callable[[Sequence[JobEvent]], None] | None) -> None:
-        """Call `sink` on the loop with the events that this process stored, in order, after each write."""
+    def tap(
+        self,
+        sink: Callable[[Sequence[JobEvent]], None] | None,
+        wants: Callable[[JobEvent], bool] | None = None,
+    ) -> None:
+        """Call `sink` on the loop with the events that this process stored, in order, after each write.
+
+        With `wants` only with those that it wants; it is asked about every event, before that has its id, so
+        it must be quick. None as the sink ends it.
+        """
         ...

@@ -119,8 +119,8 @@ class Decider:
         if outcome.permanent is not None:
             decision: Requeue | GiveUp = GiveUp(outcome.permanent)
         else:
-            spec = claim.envelope.retry
-            policy = run.options.retry if spec is None else Retry(spec)
+            spec, own = claim.envelope.retry, run.options.retry
+            policy = own if spec is None else Retry(spec, on=own.on, never_on=own.never_on)
             decision = policy.decide(failures, outcome.error, self._rng)
         if isinstance(decision, Requeue):
             delay = decision.delay if outcome.delay is None else outcome.delay

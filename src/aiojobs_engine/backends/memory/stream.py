@@ -26,6 +26,10 @@ class MemoryStream(Part):
         """Return when events after the cursor are there, or after `timeout` seconds."""
         await self._opened().log.wait(after, timeout)
 
-    def tap(self, sink: Callable[[Sequence[JobEvent]], None] | None) -> None:
-        """Call `sink` on the loop with the events of each write."""
-        self._ledger.log.sink = sink
+    def tap(
+        self,
+        sink: Callable[[Sequence[JobEvent]], None] | None,
+        wants: Callable[[JobEvent], bool] | None = None,
+    ) -> None:
+        """Call `sink` on the loop with the events of each write that `wants` wants."""
+        self._ledger.log.sink, self._ledger.log.wants = sink, wants

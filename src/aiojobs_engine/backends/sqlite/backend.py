@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         self._writer: Writer | None = None
         self._reader: Reader | None = None
         self._pid = os.getpid()
-        self._sink = None
+        self._sink = self._wants = None
         self._max_events = max_events
         self._untrimmed = 0
         self._alarms = Alarms(path)
@@ -82,6 +82,7 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
     async def open(self) -> None:
         """Connect, check and migrate; see the port."""
         if self._writer is not None:
+            self._check_process()
             return
         check_place(self._path)
         self._pid = os.getpid()
@@ -109,6 +110,8 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         """Finish what is under way and let go; see the port."""
         writer, reader = self._writer, self._reader
         self._writer = self._reader = None
+        if self._pid != os.getpid():
+            return  # threads, sockets and the file belong to the process that opened them
         self._bells.ring()
         if self._listeners is not None:
             self._listeners.close()
@@ -213,8 +216,8 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         if written.events:
             self._bells.ring("events")
             self._trim(len(written.events))
-        if self._sink is not None and written.events:
-            self._sink(_with_ids(written))
+        if self._sink is not None and (wanted := _with_ids(written, self._wants)):
+            self._sink(wanted)
 
     def _trim(self, stored: int) -> None:
         """Now and then, delete the events that are too many."""
@@ -232,9 +235,10 @@ def _pass_over(trimmed: "asyncio.Future[int]") -> None:
         trimmed.exception()
 
 
-def _with_ids(written: Written) -> list[JobEvent]:
+def _with_ids(written: Written, wants: Callable[[JobEvent], bool] | None) -> list[JobEvent]:
     places = ((row, index) for row, count in written.rows for index in range(count))
     return [
         msgspec.structs.replace(event, event_id=cursor_of(place))
         for event, place in zip(written.events, places, strict=True)
+        if wants is None or wants(event)
     ]

@@ -54,9 +54,13 @@ class SqliteStream(Part):
         with self._bells.for_events() as bell:
             await self._until(bell, timeout, lambda tx: _is_behind(place, tx.value("newest_event"), after))
 
-    def tap(self, sink: Callable[[Sequence[JobEvent]], None] | None) -> None:
-        """Call `sink` on the loop with the events of each write."""
-        self._sink = sink
+    def tap(
+        self,
+        sink: Callable[[Sequence[JobEvent]], None] | None,
+        wants: Callable[[JobEvent], bool] | None = None,
+    ) -> None:
+        """Call `sink` on the loop with the events of each write that `wants` wants."""
+        self._sink, self._wants = sink, wants
 
 
 def parsed(cursor: str) -> Place:

@@ -29,6 +29,8 @@ def log_subscription(settings: Settings) -> Subscription | None:
         return None
 
     def wants(event: JobEvent) -> bool:
+        if event.status is Status.COMPLETED and not logger.isEnabledFor(logging.INFO):
+            return False
         return logger.isEnabledFor(level_of(event)) and switches.is_on(event.type, event.kind)
 
     return Subscription(call=write, classes=CLASSES, wants=wants)
