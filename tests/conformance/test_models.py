@@ -1,8 +1,17 @@
 import os
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from aiojobs_engine.backends.sqlite import SqliteBackend
+from aiojobs_engine.ports.backend import Store
+from aiojobs_engine.testing.clock import ManualClock
 from aiojobs_engine.testing.model import BackendModel
+
+pytestmark = pytest.mark.timeout(600)
 
 EXAMPLES = 300 if os.environ.get("AIOJOBS_CI") == "1" else 60
 PROFILE = settings(
@@ -12,5 +21,41 @@ PROFILE = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
 
+
+class SqliteModel(BackendModel):
+    """A crash leaves the files as they are: the store is opened on a copy of them."""
+
+    can_crash = True
+
+    async def make(self, clock: ManualClock) -> Store:
+        self.folder = TemporaryDirectory()
+        self.crashes = 0
+        return await self._opened()
+
+    async def crash(self, store: Store) -> Store:
+        before = self._place()
+        self.crashes += 1
+        for file in before.parent.iterdir():
+            shutil.copy(file, self._place().parent / file.name)
+        await store.close()
+        return await self._opened()
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.folder.cleanup()
+
+    async def _opened(self) -> SqliteBackend:
+        store = SqliteBackend(self._place(), clock=self.clock, durability="normal")
+        await store.open()
+        return store
+
+    def _place(self) -> Path:
+        folder = Path(self.folder.name) / str(self.crashes)
+        folder.mkdir(exist_ok=True)
+        return folder / "jobs.db"
+
+
 TestMemoryModel = BackendModel.TestCase
 TestMemoryModel.settings = PROFILE
+TestSqliteModel = SqliteModel.TestCase
+TestSqliteModel.settings = PROFILE

@@ -85,7 +85,9 @@ class EventContract(Contract):
         assert len(await stage.events(before)) == 1
         assert await stage.events(after) == []
 
-    @pytest.mark.parametrize("cursor", ["", "nonsense", "-1", "é", "99999999999999"])
+    @pytest.mark.parametrize(
+        "cursor", ["", "nonsense", "-1", "é", "99999999999999", pytest.param("9" * 5000, id="endless")]
+    )
     async def test_a_cursor_that_is_none_of_the_stores_is_refused(self, stage: Stage, cursor: str) -> None:
         await stage.put("a")
 

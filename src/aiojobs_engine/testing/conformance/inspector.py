@@ -115,7 +115,7 @@ class InspectorContract(Contract):
 
         assert [job.id for job in [*first, *second]] == ["d", "c", "a"]
 
-    @pytest.mark.parametrize("cursor", ["", "nonsense", "-", "é"])
+    @pytest.mark.parametrize("cursor", ["", "nonsense", "-", "é", pytest.param("9" * 5000, id="endless")])
     async def test_a_cursor_of_somebody_else_is_refused(self, stage: Stage, cursor: str) -> None:
         with pytest.raises(ConfigError):
             await stage.backend.find(JobFilter(), 10, cursor)
