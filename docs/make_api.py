@@ -165,7 +165,7 @@ def _callable(fn: Any, name: str = "") -> str:
 
 def _signature(fn: Any, name: str) -> str:
     node = _definition(fn)
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns and not name else ""
+    returns = f" -> {_hint(node.returns)}" if node.returns and not name else ""
     word = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
     arguments = [each for each in _arguments(node.args) if each not in ("self", "cls")]
     line = f"{word}{name or node.name}({', '.join(arguments)}){returns}"
@@ -177,7 +177,7 @@ def _signature(fn: Any, name: str) -> str:
 
 def _attribute(fn: Any, name: str) -> str:
     returns = _definition(fn).returns
-    hint = f": {ast.unparse(returns)}" if returns else ""
+    hint = f": {_hint(returns)}" if returns else ""
     return f"```py\n{name}{hint}\n```\n\n{described(fn)}"
 
 
@@ -206,12 +206,20 @@ def _arguments(given: ast.arguments) -> Iterator[str]:
 
 
 def _argument(argument: ast.arg, default: ast.expr | None) -> str:
-    hint = f": {ast.unparse(argument.annotation)}" if argument.annotation else ""
+    hint = f": {_hint(argument.annotation)}" if argument.annotation else ""
     if default is None:
         return argument.arg + hint
     return (
         f"{argument.arg}{hint} = {ast.unparse(default)}" if hint else f"{argument.arg}={ast.unparse(default)}"
     )
+
+
+def _hint(annotation: ast.expr) -> str:
+    match annotation:
+        case ast.Constant(value=str(quoted)):
+            return quoted
+        case _:
+            return ast.unparse(annotation)
 
 
 def _fields(kind: type[msgspec.Struct]) -> str:

@@ -75,3 +75,11 @@ def test_the_words_are_plain(source: Page) -> None:
 def test_the_pages_are_found() -> None:
     assert {"README.md", "docs/index.md"} <= {each.name for each in pages()}
     assert (ROOT / "docs").is_dir()
+
+
+def test_the_program_of_the_readme_is_the_example() -> None:
+    (program,) = (block for block in page("README.md").blocks if block.title == "quickstart.py")
+    example = (ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8")
+    _, _, code = example.partition('"""\n\n')
+
+    assert program.text == code
