@@ -110,6 +110,7 @@ async def fork(path: Path) -> None:
             try:
                 await store.enqueue([job("child")])
             except ForkedEngineError:
+                await store.close()
                 os._exit(7)
             os._exit(1)
         say("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

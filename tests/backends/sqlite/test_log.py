@@ -80,3 +80,23 @@ async def test_what_is_left_of_a_cut_log_opens_and_goes_on(
 
     assert [claim.envelope.id for claim in await stage.take()] == ["a"]
     await again.close()
+
+
+async def test_a_log_that_a_reader_held_up_is_used_again_once_he_is_gone(
+    path: Path, clock: ManualClock, connections: list[sqlite3.Connection], opened: Opened
+) -> None:
+    log = path.with_name("jobs.db-wal")
+    async with opened() as store:
+        connections[0].execute("PRAGMA wal_autocheckpoint = 20")
+        stage = Stage(store, clock)
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM jobs").fetchone()
+            for number in range(50):
+                await stage.put(f"a{number}")
+            held_up = log.stat().st_size
+        for number in range(50):
+            await stage.put(f"b{number}")
+
+        assert held_up > 50 * FRAME
+        assert log.stat().st_size < held_up + 20 * FRAME

@@ -154,6 +154,17 @@ async def test_after_a_fork_every_call_is_expect_refused(
     await stage.put("a")
 
 
+async def test_a_forked_child_may_close_but_not_open_again(
+    path: Path, clock: ManualClock, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened() as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: -1)
+            with pytest.raises(ForkedEngineError):
+                await store.open()
+        await Stage(store, clock).put("a")
+
+
 @pytest.mark.parametrize("fate", ["deleted", "replaced"])
 async def test_a_file_that_is_gone_is_not_made_anew(
     path: Path, store: SqliteBackend, stage: Stage, fate: str

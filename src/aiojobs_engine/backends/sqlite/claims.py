@@ -81,8 +81,7 @@ def claim(tx: Transaction, watch: Watch, limit: int, lease: float, ahead: int = 
             expire_jobs(tx, picked.past)
         if picked.seqs:
             at_once = max(0, limit - ahead - len(claims))
-            claims += _lease(tx, watch.worker, picked.seqs[:at_once], lease)
-            claims += _lease(tx, watch.worker, picked.seqs[at_once:], lease, ahead=1)
+            claims += _lease(tx, watch.worker, picked.seqs, lease, picked.seqs[at_once:])
         if not picked.more or len(claims) >= limit:
             return claims
     tx.woke = True
@@ -158,9 +157,9 @@ def begin(tx: Transaction, leases: Sequence[Lease]) -> None:
     tx.run("begin", leases=[(held.ref, held.token) for held in leases])
 
 
-def _lease(tx: Transaction, worker: str, seqs: Sequence[int], lease: float, *, ahead: int = 0) -> list[Claim]:
-    if not seqs:
-        return []
+def _lease(
+    tx: Transaction, worker: str, seqs: Sequence[int], lease: float, ahead: Sequence[int]
+) -> list[Claim]:
     held = _hold(tx, seqs)
     seqs = [row.seq for row, _ in held]
     until = tx.lease_until(lease)

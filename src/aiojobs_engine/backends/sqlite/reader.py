@@ -11,6 +11,7 @@ import msgspec
 from aiojobs_engine.backends.sqlite.connect import BUSY_SECONDS, reader_uri
 from aiojobs_engine.backends.sqlite.errors import translated
 from aiojobs_engine.backends.sqlite.sql import sql
+from aiojobs_engine.core.errors import BackendClosed
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,7 +50,7 @@ class Reader:
     async def one(self, name: str, /, **values: Any) -> tuple[Any, ...]:
         """The only row that `sql/<name>.sql` gives. Lists and mappings go in as JSON."""
         if self._connection is None:
-            raise RuntimeError("the reader is not open")
+            raise self._closed()
         bound = {
             key: _encode(value).decode() if isinstance(value, (list, tuple, dict)) else value
             for key, value in values.items()
@@ -59,11 +60,16 @@ class Reader:
             rows = list(await self._connection.execute_fetchall(sql(name), bound))
         except sqlite3.Error as error:
             raise translated(error, self._path) from error
+        except ValueError as error:
+            raise self._closed() from error
         return tuple(rows[0])
 
     async def value(self, name: str, /, **values: Any) -> Any:
         """The only column of the only row that `sql/<name>.sql` gives."""
         return (await self.one(name, **values))[0]
+
+    def _closed(self) -> BackendClosed:
+        return BackendClosed(f"{self._path} was closed meanwhile: use it inside `async with engine:`")
 
 
 def _let_exit(connection: aiosqlite.Connection) -> None:

@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -172,7 +173,14 @@ class Writer:
         self._tell(lambda: _answer(self._opened, None, None))
         try:
             while operations := self._take():
-                self._turn(connection, operations)
+                try:
+                    self._turn(connection, operations)
+                except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
+                    _log.exception("a round of writes to %s broke off", self._path)
+                    self._undo(connection)
+                    broken = Written()
+                    self._refuse(operations, error, broken)
+                    self._tell(partial(self._finish, broken))
         finally:
             self._disconnect(connection)
 
