@@ -1,0 +1,172 @@
+"""What is left of a run, read without the engine: journals, and the database by the standard library."""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chaos.journal import DATABASE, DEEDS, DISPATCHES, READS, RUNS, entries
+
+STATUSES = (
+    "scheduled",
+    "retrying",
+    "pending",
+    "paused",
+    "processing",
+    "waiting",
+    "completed",
+    "partial",
+    "failed",
+    "cancelled",
+    "discarded",
+    "expired",
+)
+FINAL = frozenset(STATUSES[6:])
+TERMINAL = frozenset({"JobCompleted", "JobFailed", "JobCancelled", "JobDiscarded", "JobExpired"})
+
+_JOBS = """
+SELECT jobs.id, lanes.type, status, token, attempts, crashes, epoch, succeeded, failed, total, chunks,
+    (SELECT parents.id FROM jobs AS parents WHERE parents.seq = jobs.parent), CAST(result AS TEXT),
+    error ->> '$.reason', lease_until IS NOT NULL, jobs.seq
+FROM jobs JOIN lanes USING (lane)
+"""
+_EVENTS = "SELECT CAST(body AS TEXT) FROM events ORDER BY seq"
+_FAILURES = "SELECT job, row_number FROM failures WHERE NOT resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredJob:
+    """A row of the database."""
+
+    id: str
+    type: str
+    status: str
+    token: int
+    attempts: int
+    crashes: int
+    epoch: int
+    succeeded: int
+    failed: int
+    total: int
+    chunks: int
+    parent: str | None
+    result: str | None
+    reason: str | None
+    is_leased: bool
+    failures: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A stored event; `own` is what its kind adds."""
+
+    name: str
+    job_id: str
+    processed: int
+    total: int
+    succeeded: int
+    failed: int
+    own: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Everything that a checker may know.
+
+    Attributes:
+        jobs: what the database holds, by id.
+        events: what it tells, by job, in order.
+        asked: what was dispatched, by id, with what is expected of it.
+        stored: ids that were acknowledged.
+        unknown: ids whose dispatch raised.
+        began, returned: what handlers wrote down, by job, in order.
+        deeds: what the nemesis did.
+        reads: what was seen of imports, in order.
+        integrity: what SQLite says of its file.
+    """
+
+    jobs: dict[str, StoredJob]
+    events: dict[str, list[Event]]
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stored: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
+    began: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    returned: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    deeds: list[dict[str, Any]] = field(default_factory=list)
+    reads: list[dict[str, Any]] = field(default_factory=list)
+    integrity: str = "ok"
+
+
+def read_history(folder: Path) -> History:
+    """Read what a run left in its folder."""
+    connection = sqlite3.connect(folder / DATABASE)
+    try:
+        failures: dict[int, list[int]] = defaultdict(list)
+        for job, row_number in connection.execute(_FAILURES):
+            failures[job].append(row_number)
+        jobs = {row[0]: _job(row, failures) for row in connection.execute(_JOBS)}
+        events: dict[str, list[Event]] = defaultdict(list)
+        for (body,) in connection.execute(_EVENTS):
+            for event in _events(body):
+                events[event.job_id].append(event)
+        (integrity,) = connection.execute("PRAGMA integrity_check").fetchone()
+    finally:
+        connection.close()
+    dispatches = list(entries(folder / DISPATCHES))
+    return History(
+        jobs=jobs,
+        events=dict(events),
+        asked={each["id"]: each for each in dispatches if each["what"] == "asked"},
+        stored={each["id"] for each in dispatches if each["what"] == "stored"},
+        unknown={job_id for each in dispatches if each["what"] == "unknown" for job_id in each["ids"]},
+        began=_by_job(folder, "began"),
+        returned=_by_job(folder, "returned"),
+        deeds=list(entries(folder / DEEDS)),
+        reads=list(entries(folder / READS)),
+        integrity=integrity,
+    )
+
+
+def _job(row: tuple[Any, ...], failures: dict[int, list[int]]) -> StoredJob:
+    return StoredJob(
+        id=row[0],
+        type=row[1],
+        status=STATUSES[row[2]],
+        token=row[3],
+        attempts=row[4],
+        crashes=row[5],
+        epoch=row[6],
+        succeeded=row[7],
+        failed=row[8],
+        total=row[9],
+        chunks=row[10],
+        parent=row[11],
+        result=row[12],
+        reason=row[13],
+        is_leased=bool(row[14]),
+        failures=tuple(sorted(failures.get(row[15], ()))),
+    )
+
+
+def _events(body: str) -> Iterator[Event]:
+    for name, job_id, _, _, _, _, processed, total, succeeded, failed, _, _, _, _, *own in json.loads(body):
+        yield Event(
+            name=name,
+            job_id=job_id,
+            processed=processed,
+            total=total,
+            succeeded=succeeded,
+            failed=failed,
+            own=tuple(own),
+        )
+
+
+def _by_job(folder: Path, what: str) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for entry in entries(folder / RUNS):
+        if entry["what"] == what:
+            found[entry["id"]].append(entry)
+    return dict(found)

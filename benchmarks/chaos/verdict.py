@@ -1,0 +1,95 @@
+"""What a run showed: what was done, what was broken, how soon the jobs of killed workers ran again."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.history import History, read_history
+from chaos.laws import Breach, breaches
+
+LAWS = ("lost", "doubled", "result", "attempts", "crashes", "counters", "tokens", "invented", "stuck", "file")
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The figures of a run.
+
+    Attributes:
+        acknowledged: jobs whose dispatch returned, imports included; `jobs` counts chunks too.
+        runs: how often handlers began.
+        held: jobs that the killed workers had in hand.
+        recoveries: seconds from a kill to the next run of each of these, in order.
+        beside_stops: the same while another worker stood still: one that was stopped while it wrote keeps the
+            file's lock until it goes on.
+        gone: those that never ran again because they were out of crashes.
+        unexplained: leases that were lost though nobody struck their worker: it stood still by itself.
+    """
+
+    acknowledged: int
+    jobs: int
+    runs: int
+    imports: int
+    reads: int
+    kills: int
+    stops: int
+    drains: int
+    held: int
+    recoveries: tuple[float, ...]
+    beside_stops: tuple[float, ...]
+    gone: int
+    unexplained: int
+    breaches: tuple[Breach, ...]
+
+    def count(self, law: str) -> int:
+        """How many breaches of one law."""
+        return sum(breach.law == law for breach in self.breaches)
+
+
+def within(recoveries: tuple[float, ...], share: float) -> float:
+    """Seconds that `share` (0 .. 1) of ordered recoveries don't exceed; 0 without any."""
+    return recoveries[min(len(recoveries) - 1, int(share * len(recoveries)))] if recoveries else 0.0
+
+
+def judge(folder: Path) -> Verdict:
+    """Read a run's folder and hold it to the laws."""
+    history = read_history(folder)
+    found = breaches(history)
+    deeds = Counter(deed["what"] for deed in history.deeds)
+    recoveries, beside_stops, gone = _recoveries(history)
+    return Verdict(
+        acknowledged=len(history.stored),
+        jobs=len(history.jobs),
+        runs=sum(map(len, history.began.values())),
+        imports=sum(asked["type"] == "load" for asked in history.asked.values()),
+        reads=len(history.reads),
+        kills=deeds["kill"],
+        stops=deeds["stop"],
+        drains=deeds["drain"],
+        held=sum(len(deed["held"]) for deed in history.deeds if deed["what"] == "kill"),
+        recoveries=tuple(sorted(recoveries)),
+        beside_stops=tuple(sorted(beside_stops)),
+        gone=gone,
+        unexplained=sum(breach.law == "unexplained" for breach in found),
+        breaches=tuple(breach for breach in found if breach.law != "unexplained"),
+    )
+
+
+def _recoveries(history: History) -> tuple[list[float], list[float], int]:
+    """Seconds until the jobs of killed workers ran again, alone and beside stops; how many never did."""
+    alone: list[float] = []
+    beside_stops: list[float] = []
+    gone = 0
+    stops = [(deed["at"], deed["at"] + deed["seconds"]) for deed in history.deeds if deed["what"] == "stop"]
+    for deed in history.deeds:
+        if deed["what"] != "kill":
+            continue
+        for job_id, token, writes in deed["held"]:
+            later = [run["at"] for run in history.began.get(job_id, ()) if run["token"] > token]
+            if later:
+                again = min(later)
+                is_beside = any(start < again and end > deed["at"] for start, end in stops)
+                (beside_stops if is_beside else alone).append(again - deed["at"])
+            elif writes and job_id in history.jobs:
+                gone += 1
+    return alone, beside_stops, gone
