@@ -53,6 +53,9 @@ async def people(ctx: JobContext, rows: list[Person]) -> None:
     pass
 
 
+forgetful = Engine("memory://", registry=engine.registry, config=config)
+
+
 def make() -> Engine:
     return engine
 

@@ -144,6 +144,26 @@ def test_events_are_followed_until_ctrl_c(call: Call, spawn: Spawn) -> None:
     assert (stopped.code, stopped.err.strip()) == (0, "")
 
 
+def test_top_goes_on_until_ctrl_c(call: Call, spawn: Spawn) -> None:
+    call("dispatch", "app:engine", "greet", '{"name": "Ada"}')
+    top = spawn("top", *URL, "--interval", "0.1")
+    assert top.stdout is not None
+    for _ in range(30):
+        top.stdout.readline()
+
+    top.send_signal(signal.SIGINT)
+    stopped = ended(top)
+
+    assert (stopped.code, stopped.err.strip()) == (0, "")
+
+
+def test_a_worker_in_memory_says_that_it_is_alone(call: Call) -> None:
+    answer = call("worker", "app:forgetful", "--burst")
+
+    assert answer.code == 0
+    assert "memory:// is this process alone" in answer.err
+
+
 def test_ctrl_c_while_waiting_is_quiet(call: Call, spawn: Spawn) -> None:
     waiting = spawn("dispatch", "app:engine", "greet", '{"name": "Ada"}', "--wait")
     assert waiting.stderr is not None

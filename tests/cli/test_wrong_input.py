@@ -55,6 +55,8 @@ def _is_one_line(answer: Answer, *words: str) -> bool:
             ["queue", "my queue"],
         ),
         (["dispatch", "app:engine", "greet", "{}", "more", "words"], ["too many arguments"]),
+        (["dispatch", "app:forgetful", "greet", "{}"], ["memory://", "sqlite:///jobs.db"]),
+        (["import", "app:forgetful", "people", "one.csv"], ["memory://", "sqlite:///jobs.db"]),
         (
             ["dispatch", "app:engine", "people", "{}"],
             ["people is an importer", "import app:engine people FILE"],

@@ -8,6 +8,7 @@ import msgspec
 
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.cli.opening import (
+    check_shared,
     engine_for,
     engine_with_jobs,
     json_option,
@@ -59,7 +60,7 @@ def dispatch_command(
 
     async def work() -> int:
         engine = await engine_with_jobs(target) if url is None else await engine_for(None, url)
-        async with engine:
+        async with check_shared(engine):
             handle = await engine.dispatch(_job(engine, name, payload, given))
             if not wait:
                 print_json({"id": handle.id, "created": handle.created}) if as_json else click.echo(handle.id)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from aiojobs_engine.cli.opening import engine_with_jobs, json_option, run, user_of
+from aiojobs_engine.cli.opening import check_shared, engine_with_jobs, json_option, run, user_of
 from aiojobs_engine.cli.output import note, print_json
 from aiojobs_engine.cli.running import called, hint_at_workers, until_final
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
@@ -53,7 +53,7 @@ def import_command(
     options = _given(user_id=user_of(user_id), queue=queue)
 
     async def work() -> int:
-        engine = await engine_with_jobs(target)
+        engine = check_shared(await engine_with_jobs(target))
         importer = _importer(engine, name)
         async with engine:
             handle = await engine.dispatch(importer.options(**options), file, **call)

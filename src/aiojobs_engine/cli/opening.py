@@ -81,6 +81,19 @@ async def engine_with_jobs(target: str | None) -> Engine:
     return found
 
 
+def check_shared(engine: Engine) -> Engine:
+    """`engine` itself, when what this process stores outlives it.
+
+    Raises:
+        ConfigError: its jobs lie in memory.
+    """
+    if engine.settings.url.startswith("memory:"):
+        raise ConfigError(
+            "memory:// ends with this command, so nobody could run the job; use sqlite:///jobs.db"
+        )
+    return engine
+
+
 async def engine_for(target: str | None, url: str | None) -> Engine:
     """The engine of a command that needs no job code: by --url, TARGET, the environment, the configuration.
 

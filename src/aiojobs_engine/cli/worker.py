@@ -106,6 +106,8 @@ async def run_worker(wish: Wish, lifeline: Lifeline | None) -> int:
             lifeline.listen(worker.stop, worker.stop_now)
         if not wish.quiet:
             note(banner(engine, worker, wish))
+            if engine.settings.url.startswith("memory:"):
+                note("memory:// is this process alone: only its own handlers can dispatch jobs to it")
         started_at = engine.clock.monotonic()
         await worker.run()
         ran = engine.clock.monotonic() - started_at
