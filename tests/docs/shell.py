@@ -28,6 +28,7 @@ _FORMS = [
     (_ID.pattern, "ID"),
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d([.,]\d+)?(Z|\+00:00)?", "TIME"),
     (r"\bpid \d+", "pid N"),
+    (r"sqlite:////\S+/aiojobs-demo-\w+/", "sqlite:////DEMO/"),
     (r"\b\d[\d,]*(\.\d+)? ?(s|ms|rows/s|MB)\b", "AMOUNT"),
     (r"\b\d+ passed", "N passed"),
     (r"[ \t]+", " "),

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.docs.markdown import Block, Page, pages
-from tests.docs.shell import agrees, commands, formed, met, run, with_real
+from tests.docs.markdown import Block, Page, page, pages
+from tests.docs.shell import Command, agrees, commands, formed, met, run, with_real
+from tests.house.tree import ROOT
 
-RUN_HERE = [page for page in pages() if {block.language for block in page.blocks} & {"python", "console"}]
+RUN_HERE = [each for each in pages() if {block.language for block in each.blocks} & {"python", "console"}]
 
 
 def _name(value: object) -> str | None:
@@ -60,3 +61,11 @@ async def test_the_code_of_the_page_runs(page: Page, tmp_path: Path, monkeypatch
         ran += 1
 
     assert ran > 0
+
+
+def test_the_demo_prints_what_the_readme_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    shown = [block for block in page("README.md").blocks if block.text.startswith("importing examples/")]
+    demo = Command("python -m aiojobs_engine demo", shown[0].text.splitlines())
+
+    assert agrees(run(demo, ROOT), demo.expected)
