@@ -96,4 +96,5 @@ async def test_killed_workers_lose_no_row_and_count_none_twice(tmp_path: Path, w
     seen = Counter(map(int, (tmp_path / "seen.txt").read_text().split()))
     assert set(seen) == set(range(ROWS)) - bad
     assert max(seen.values()) <= 4
-    assert sum(seen.values()) - len(seen) <= 3 * 4 * 1000
+    # a kill repeats the chunks that run in four slots, and as many whose outcome was on its way to the store
+    assert sum(seen.values()) - len(seen) <= 3 * (4 + 4) * 1000

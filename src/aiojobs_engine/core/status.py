@@ -34,7 +34,8 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         type: the qualified class name, or the engine's own word (`timeout`, `worker_lost`).
         reason: why no further attempt follows, on a job that failed: `max_attempts`, `not_retryable`,
-            `crashed_worker`, `no_handler`, `payload`, `rows`, `retry_policy`.
+            `crashed_worker`, `no_handler`, `payload`, `rows`, `max_failures`, `source_changed`,
+            `retry_policy`.
     """
 
     type: str
