@@ -37,7 +37,7 @@ def _is_one_line(answer: Answer, *words: str) -> bool:
         (["worker", "app:engine", "-p", "-1"], ["-1"]),
         (["worker", "app:engine", "--drain-timeout", "-1"], ["-1"]),
         (["worker", "app:engine", "--brust"], ["No such option", "--burst"]),
-        (["wroker"], ["there is no command 'wroker'", "did you mean 'worker'"]),
+        (["workker"], ["there is no command 'workker'", "did you mean 'worker'"]),
         (["jobs", "lst"], ["there is no command 'lst'", "did you mean 'list'"]),
         (["export"], ["there is no command 'export'"]),
         (["dispatch", "app:engine"], ["NAME is missing"]),
@@ -48,7 +48,7 @@ def _is_one_line(answer: Answer, *words: str) -> bool:
         (["dispatch", "app:engine", "greet", "[" * 100_000], ["JSON object"]),
         (["dispatch", "app:engine", "greet", "{}"], ["greet", "name"]),
         (["dispatch", "app:engine", "greet", '{"name": 1}'], ["greet", "name"]),
-        (["dispatch", "app:engine", "greet", '{"nam": "Ada"}'], ["nam", "did you mean 'name'"]),
+        (["dispatch", "app:engine", "greet", '{"namee": "Ada"}'], ["namee", "did you mean 'name'"]),
         (["dispatch", "app:engine", "greet", '{"name": "Ada"}', "--delay", "-1"], ["delay", "-1"]),
         (
             ["dispatch", "app:engine", "greet", '{"name": "Ada"}', "--queue", "my queue"],
@@ -131,7 +131,7 @@ def test_what_is_not_there_exits_1(call: Call, words: list[str], said: list[str]
 @pytest.mark.parametrize(
     "name, value, said",
     [
-        ("AIOJOBS_WORKER__CONCURENCY", "5", "worker.concurency"),
+        ("AIOJOBS_WORKER__CONCURRENCYS", "5", "worker.concurrencys"),
         ("AIOJOBS_WORKER__CONCURRENCY", "many", "worker.concurrency"),
         ("AIOJOBS_CONFIG", "nowhere.toml", "nowhere.toml"),
     ],
