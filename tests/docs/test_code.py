@@ -42,6 +42,7 @@ def _shell(block: Block, directory: Path, ids: dict[str, str]) -> None:
             pytest.fail(f"$ {command.line}\nprinted\n{chr(10).join(printed)}\nthe page shows\n{wanted}")
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("page", RUN_HERE, ids=_name)
 async def test_the_code_of_the_page_runs(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

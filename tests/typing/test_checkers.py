@@ -35,7 +35,7 @@ def mypy(file: Path) -> Refusals:
 
 def pyright(file: Path) -> Refusals:
     """What pyright says against a file, by line."""
-    ran = _ran("basedpyright", "--outputjson", str(file))
+    ran = _ran("basedpyright", "--pythonpath", sys.executable, "--outputjson", str(file))
     said: list[dict[str, Any]] = json.loads(ran.stdout)["generalDiagnostics"]
     return {each["range"]["start"]["line"] + 1: each["message"] for each in said}
 
