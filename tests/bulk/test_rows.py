@@ -175,7 +175,7 @@ def test_a_mapping_renames_columns() -> None:
     "mapping, message",
     [
         ({"Mail": "emial"}, "mapping leads to 'emial', no field of the row type; did you mean 'email'?"),
-        ({"Mial": "email"}, "mapping names 'Mial', no column of the source; did you mean 'Mail'?"),
+        ({"Maill": "email"}, "mapping names 'Maill', no column of the source; did you mean 'Mail'?"),
         ({"Mail": "email", "More": "email"}, "two columns lead to the field 'email'"),
         ({"Mail": "age"}, "two columns lead to the field 'age'"),
     ],
