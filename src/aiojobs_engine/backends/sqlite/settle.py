@@ -1,30 +1,24 @@
 """What runs report and how they end: plain ends in one statement, all else by the ledger."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
-
-from aiojobs_engine.backends.sqlite.blobs import Blobs
 from aiojobs_engine.backends.sqlite.bulk import after_end, end_if_done
-from aiojobs_engine.backends.sqlite.codes import CODES
 from aiojobs_engine.backends.sqlite.enqueue import Encoded, add_chunks
 from aiojobs_engine.backends.sqlite.failures import add_failures
 from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
 from aiojobs_engine.backends.sqlite.moves import cancel, pause
+from aiojobs_engine.backends.sqlite.plain import is_plain, settle_plain
 from aiojobs_engine.backends.sqlite.transaction import Transaction
-from aiojobs_engine.core.state import FINAL, Status
+from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters
 from aiojobs_engine.ports.backend import Lease, Record, Settlement
 
 _QUEUED_LATER = frozenset({Status.SCHEDULED, Status.RETRYING})
 
-_encode_error = msgspec.json.Encoder().encode
-
 
 def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
     """End runs; plain ones together, and whatever that leaves open one by one."""
-    if all(map(_is_plain, settlements)) and _settle_plain(tx, settlements):
+    if all(map(is_plain, settlements)) and settle_plain(tx, settlements):
         return [True] * len(settlements)
     return _settle_each(tx, settlements)
 
@@ -66,69 +60,6 @@ def _fitting(ledger: Ledger, lease: Lease) -> JobRow | None:
     """The job, when the lease carries its newest token."""
     row = ledger.get(lease.ref)
     return row if row is not None and row.id == lease.job_id and row.token == lease.token > 0 else None
-
-
-def _is_plain(settlement: Settlement) -> bool:
-    return (
-        settlement.status in FINAL
-        and settlement.parent_id is None
-        and settlement.cursor is None
-        and settlement.due_at is None
-        and not settlement.faults
-    )
-
-
-def _settle_plain(tx: Transaction, settlements: Sequence[Settlement]) -> bool:
-    """Settle all, or change nothing and answer False."""
-    tx.savepoint()
-    settled = _settle_bare if all(map(_is_bare, settlements)) else _settle_full
-    if settled(tx, settlements) != len(settlements):
-        tx.back()
-        return False
-    tx.events += [settlement.event for settlement in settlements]
-    return True
-
-
-def _is_bare(settlement: Settlement) -> bool:
-    return (
-        settlement.result is None
-        and settlement.error is None
-        and settlement.counters is None
-        and settlement.message is None
-    )
-
-
-def _settle_bare(tx: Transaction, settlements: Sequence[Settlement]) -> int:
-    rows = [
-        (each.lease.ref, each.lease.token, CODES[each.status], each.attempts, each.crashes)
-        for each in settlements
-    ]
-    return tx.run("settle_bare", rows=rows, now=tx.now)
-
-
-def _settle_full(tx: Transaction, settlements: Sequence[Settlement]) -> int:
-    blobs = Blobs()
-    rows = [_plain_row(settlement, blobs) for settlement in settlements]
-    return tx.run("settle", rows=rows, results=blobs.joined(), now=tx.now)
-
-
-def _plain_row(settlement: Settlement, blobs: Blobs) -> tuple[Any, ...]:
-    counters = settlement.counters
-    counts: tuple[int | None, ...] = (None,) * 4
-    if counters is not None:
-        counts = (counters.succeeded, counters.failed, counters.skipped, counters.total)
-    return (
-        settlement.lease.ref,
-        settlement.lease.token,
-        CODES[settlement.status],
-        settlement.attempts,
-        settlement.crashes,
-        None if settlement.result is None else settlement.result_until,
-        None if settlement.error is None else _encode_error(settlement.error).decode(),
-        settlement.message,
-        *counts,
-        *blobs.add(settlement.result),
-    )
 
 
 def _settle_each(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:

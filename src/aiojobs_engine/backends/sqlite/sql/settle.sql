@@ -1,20 +1,22 @@
 -- Ends plain runs for good: no bulk job, no chunk, no checkpoint. Touches only rows whose lease holds.
--- :rows [[seq, token, status, attempts, crashes, result_until, error, message, succeeded, failed, skipped, total,
--- start, length], ...] with the place of the result in :results, 1 based; NULL leaves message and counters,
--- a length of 0 is no result.
+-- :rows [[seq, token, status, attempts, crashes, result_until, start, length], ...] with the place of the result in
+-- :results, 1 based, a length of 0 for none; a row may end with
+-- [error, message, succeeded, failed, skipped, total], of which NULL leaves the message and the counters.
 UPDATE jobs
 SET status = s.status, attempts = s.attempts, crashes = s.crashes, finished_at = :now,
     lease_boot = NULL, lease_until = NULL, worker = NULL, cancelling = 0, pausing = 0,
-    result_until = s.result_until, error = s.error, message = coalesce(s.message, jobs.message),
-    succeeded = coalesce(s.succeeded, jobs.succeeded), failed = coalesce(s.failed, jobs.failed),
-    skipped = coalesce(s.skipped, jobs.skipped), total = coalesce(s.total, jobs.total),
-    result = iif(s.length, substr(:results, s.start, s.length), NULL)
+    result_until = s.result_until, result = iif(s.length, substr(:results, s.start, s.length), NULL),
+    error = iif(s.more IS NULL, NULL, s.more ->> 0),
+    message = iif(s.more IS NULL, jobs.message, coalesce(s.more ->> 1, jobs.message)),
+    succeeded = iif(s.more IS NULL, jobs.succeeded, coalesce(s.more ->> 2, jobs.succeeded)),
+    failed = iif(s.more IS NULL, jobs.failed, coalesce(s.more ->> 3, jobs.failed)),
+    skipped = iif(s.more IS NULL, jobs.skipped, coalesce(s.more ->> 4, jobs.skipped)),
+    total = iif(s.more IS NULL, jobs.total, coalesce(s.more ->> 5, jobs.total))
 FROM (
     SELECT
         value ->> 0 AS seq, value ->> 1 AS token, value ->> 2 AS status, value ->> 3 AS attempts,
-        value ->> 4 AS crashes, value ->> 5 AS result_until, value ->> 6 AS error, value ->> 7 AS message,
-        value ->> 8 AS succeeded, value ->> 9 AS failed, value ->> 10 AS skipped, value ->> 11 AS total,
-        value ->> 12 AS start, value ->> 13 AS length
+        value ->> 4 AS crashes, value ->> 5 AS result_until, value ->> 6 AS start, value ->> 7 AS length,
+        value -> 8 AS more
     FROM (SELECT value FROM json_each(:rows) LIMIT -1)
 ) AS s
 WHERE jobs.seq = s.seq AND jobs.token = s.token AND jobs.status = 4 AND jobs.chunks = 0
