@@ -26,6 +26,7 @@ from aiojobs_engine.backends.sqlite.upkeep import promote
 from aiojobs_engine.backends.sqlite.wake import Bell, Listeners
 from aiojobs_engine.backends.sqlite.writer import Work, Writer, Written
 from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.errors import BackendUnavailable
 from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.ports.backend import (
     Claim,
@@ -84,6 +85,12 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         if self._writer is not None:
             self._check_process()
             return
+        try:
+            await self._open_parts()
+        except OSError as error:
+            raise BackendUnavailable(f"{self._path} can't be opened: {error}") from error
+
+    async def _open_parts(self) -> None:
         check_place(self._path)
         self._pid = os.getpid()
         self._listeners = Listeners(self._path, self._clock.boot()[1])

@@ -81,14 +81,14 @@ def _add_slice(
     tx: Transaction, jobs: Sequence[Encoded], last: int, parent: int | None, *, reopened: bool
 ) -> dict[str, Envelope]:
     blobs, large = Blobs(), Blobs()
-    rows: list[tuple[Any, ...]] = []
+    rows: list[list[Any]] = []
     large_rows: list[tuple[Any, ...]] = []
     for envelope, body in jobs:
         inline = len(body) <= INLINE_BYTES
         if not inline:
             large_rows.append((envelope.id, *large.add(body)))
         place = blobs.add(body) if inline else (0, 0)
-        rows.append((*_columns(tx, envelope), parent, int(reopened), *place))
+        rows.append(_row(tx, envelope, place, parent, reopened=reopened))
     stored = tx.run("enqueue", rows=rows, bodies=blobs.joined())
     if large_rows:
         tx.run("add_bodies", rows=large_rows, bodies=large.joined(), last=last)
@@ -100,20 +100,23 @@ def _add_slice(
     return {job_id: decode_envelope(body) for job_id, is_new, body in found if not is_new}
 
 
-def _columns(tx: Transaction, envelope: Envelope) -> tuple[Any, ...]:
-    scheduled = envelope.scheduled_at
-    return (
+def _row(
+    tx: Transaction, envelope: Envelope, place: tuple[int, int], parent: int | None, *, reopened: bool
+) -> list[Any]:
+    row: list[Any] = [
         envelope.id,
         tx.lanes.number(tx, envelope),
         CODES[_first_status(tx, envelope)],
         envelope.priority,
         envelope.created_at,
-        envelope.created_at if scheduled is None else scheduled,
-        scheduled,
-        envelope.expires_at,
-        envelope.total,
-        _storable(envelope.user_id),
-    )
+        *place,
+    ]
+    scheduled, expires = envelope.scheduled_at, envelope.expires_at
+    user_id, total = envelope.user_id, envelope.total
+    if not (scheduled is None and expires is None and user_id is None and parent is None and total == 0):
+        due = envelope.created_at if scheduled is None else scheduled
+        row.append([due, scheduled, expires, total, _storable(user_id), parent, int(reopened)])
+    return row
 
 
 def _first_status(tx: Transaction, envelope: Envelope) -> Status:

@@ -1,15 +1,25 @@
-"""The statements: one per file in `sql/`, named by its verb."""
+"""The statements: one per file in `sql/`, named by its verb.
+
+All are read when the package is imported, so that none is missing when no file can be opened any more.
+"""
 
 from functools import cache
 from importlib.resources import files
 
 _PACKAGE = "aiojobs_engine.backends.sqlite"
+_SUFFIX = ".sql"
 
 
-@cache
+_STATEMENTS = {
+    file.name.removesuffix(_SUFFIX): file.read_text(encoding="utf-8")
+    for file in files(_PACKAGE).joinpath("sql").iterdir()
+    if file.name.endswith(_SUFFIX)
+}
+
+
 def sql(name: str) -> str:
     """The text of `sql/<name>.sql`."""
-    return files(_PACKAGE).joinpath("sql", name + ".sql").read_text(encoding="utf-8")
+    return _STATEMENTS[name]
 
 
 @cache
