@@ -87,7 +87,7 @@ CREATE INDEX jobs_leased ON jobs (lease_boot, lease_until, seq, lane) WHERE stat
 
 CREATE INDEX jobs_parked ON jobs (status, lane) WHERE status IN (3, 5);
 
-CREATE INDEX jobs_final ON jobs (status, finished_at, seq, lane) WHERE finished_at IS NOT NULL AND parent IS NULL;
+CREATE INDEX jobs_final ON jobs (status, lane, finished_at, seq) WHERE finished_at IS NOT NULL AND parent IS NULL;
 
 CREATE INDEX jobs_ended_badly ON jobs (seq) WHERE status > 6;
 

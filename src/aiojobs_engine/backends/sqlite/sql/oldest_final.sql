@@ -1,5 +1,5 @@
--- Finds of each of the statuses :statuses the :limit jobs that ended first and are no chunks:
--- [[[finished_at, seq, id, whether chunks run], ...] per status that has any].
+-- Finds of each lane and each of the statuses :statuses the :share jobs that ended first and are no chunks:
+-- [[[finished_at, seq, id, whether chunks run], ...] per lane and status that has any].
 SELECT '[' || group_concat(oldest) || ']'
 FROM (
     SELECT (
@@ -9,10 +9,10 @@ FROM (
                 finished_at, seq, id,
                 EXISTS (SELECT 1 FROM jobs AS chunk WHERE chunk.parent = jobs.seq AND chunk.status = 4) AS running
             FROM jobs
-            WHERE status = wanted.value AND finished_at IS NOT NULL AND parent IS NULL
+            WHERE status = wanted.value AND lane = lanes.lane AND finished_at IS NOT NULL AND parent IS NULL
             ORDER BY finished_at, seq
-            LIMIT :limit
+            LIMIT :share
         )
     ) AS oldest
-    FROM json_each(:statuses) AS wanted
+    FROM json_each(:statuses) AS wanted CROSS JOIN lanes
 )
