@@ -33,7 +33,7 @@ class Offload:
         thread = _ThreadCall(call, asyncio.get_running_loop(), ended)
         try:
             return await anyio.to_thread.run_sync(thread.run, abandon_on_cancel=True, limiter=self._threads)
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, or no thread could be started
             thread.abandon()
             raise
 

@@ -36,5 +36,5 @@ class SystemClock(Clock):
 def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
+    except (FileNotFoundError, PermissionError):
         return "unknown"
