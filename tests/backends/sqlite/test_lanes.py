@@ -102,3 +102,22 @@ async def test_a_lane_whose_first_job_was_refused_is_not_remembered(
 
     assert [claim.envelope.id for claim in await stage.take(queues=["new"])] == ["b"]
     assert [queue.name for queue in await store.queues()] == ["new"]
+
+
+async def test_a_job_in_a_lane_that_another_process_made_can_be_cancelled(
+    store: SqliteBackend, stage: Stage, opened: Opened, clock: ManualClock
+) -> None:
+    async with opened() as other:
+        await Stage(other, clock).put("a", queue="elsewhere")
+
+        assert [answer.done for answer in await store.cancel(["a"])] == [True]
+
+    assert [event.queue for event in await stage.events()] == ["elsewhere", "elsewhere"]
+
+
+async def test_any_number_of_watches_may_claim(stage: Stage) -> None:
+    await stage.put("a", queue="q99")
+
+    taken = [await stage.take(queues=[f"q{number}"]) for number in range(100)]
+
+    assert [len(claims) for claims in taken] == [0] * 99 + [1]

@@ -274,3 +274,18 @@ async def test_a_log_that_grows_is_told_once(
 
     assert len([text for text in caplog.messages if "has grown to" in text]) == 1
     assert logging.getLevelName(caplog.records[0].levelno) == "WARNING"
+
+
+async def test_a_relative_path_stays_where_it_was_when_the_process_moves(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = SqliteBackend(Path("jobs.db"), clock=clock, durability="normal")
+    await store.open()
+    (tmp_path / "elsewhere").mkdir()
+
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    await Stage(store, clock).put("a")
+
+    assert [job.id for job in await Stage(store, clock).all_jobs()] == ["a"]
+    await store.close()

@@ -49,7 +49,9 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
     other users of the machine must not read payloads.
 
     Attributes:
-        path: the database; SQLite keeps `-wal` and `-shm` files beside it.
+        path: the database, in full. Beside it SQLite keeps its log (`-wal`, `-shm`) while it is in use, this
+            class the number of uses (`-gen`) and the sockets of those who wait (`-wake`). A copy of the file
+            alone lacks what is in the log: back up with `VACUUM INTO`.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
             durability: `full` syncs every commit to the disk, so that an acknowledged job survives a power
                 cut; with `normal` the newest commits may be lost then, though never after a mere crash.
         """
-        self.path = self._path = path
+        self.path = self._path = path.resolve()
         self._durability: Durability = durability
         self._clock = clock
         self._bells = Bells(clock)
