@@ -1,3 +1,4 @@
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -86,3 +87,15 @@ async def test_a_damaged_page_is_told_and_nothing_hangs(
 
     with pytest.raises(BackendUnavailable, match=r"jobs\.db is damaged"):
         await store.get([f"j{number}" for number in range(500)])
+
+
+async def test_a_sink_that_raises_keeps_no_caller_waiting(store: SqliteBackend, stage: Stage) -> None:
+    def breaks(_: object) -> None:
+        raise RuntimeError("broken sink")
+
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    store.tap(breaks)
+
+    assert [answer.created for answer in await stage.put("a")] == [True]
+    assert [str(error) for error in told] == ["broken sink"]

@@ -271,9 +271,11 @@ class Writer:
         written.answers += [(operation.future, None, refused) for operation in operations]
 
     def _finish(self, written: Written) -> None:
-        self._on_loop(written)
-        for future, result, error in written.answers:
-            _answer(future, result, error)
+        try:
+            self._on_loop(written)
+        finally:
+            for future, result, error in written.answers:
+                _answer(future, result, error)
 
     def _tell(self, call: Callable[[], None]) -> None:
         try:
