@@ -21,6 +21,23 @@ _TURNS = 16
 _LOST = LeaseStatus(held=False)
 
 
+class _Past(msgspec.Struct, array_like=True, gc=False):
+    """What earlier runs of a job left; of most jobs nothing."""
+
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    kept_succeeded: int = 0
+    kept_failed: int = 0
+    kept_skipped: int = 0
+    chunks: int = 0
+    cancelling: int = 0
+    started_at: int | None = None
+    worker: str | None = None
+    cursor: str | None = None
+    ahead: int = 0
+
+
 class _Held(msgspec.Struct, array_like=True, gc=False):
     """A row of `sql/hold.sql`."""
 
@@ -29,32 +46,28 @@ class _Held(msgspec.Struct, array_like=True, gc=False):
     attempts: int
     crashes: int
     epoch: int
-    succeeded: int
-    failed: int
-    skipped: int
-    kept_succeeded: int
-    kept_failed: int
-    kept_skipped: int
     total: int
-    chunks: int
-    cancelling: int
-    started_at: int | None
-    worker: str | None
-    cursor: str | None
-    ahead: int
+    past: _Past | None
 
     @property
     def counters(self) -> Counters:
         """What the run starts with."""
-        if self.chunks:
-            return Counters(self.succeeded, self.failed, self.skipped, self.total)
-        total = max(self.total, self.kept_succeeded + self.kept_failed)
-        return Counters(self.kept_succeeded, self.kept_failed, self.kept_skipped, total)
+        past = self.past
+        if past is None:
+            return Counters(total=self.total)
+        if past.chunks:
+            return self.reported
+        total = max(self.total, past.kept_succeeded + past.kept_failed)
+        return Counters(past.kept_succeeded, past.kept_failed, past.kept_skipped, total)
 
     @property
     def reported(self) -> Counters:
         """What the run before has counted so far."""
-        return Counters(self.succeeded, self.failed, self.skipped, self.total)
+        past = self.past or _NO_PAST
+        return Counters(past.succeeded, past.failed, past.skipped, self.total)
+
+
+_NO_PAST = _Past()
 
 
 class _Picked(NamedTuple):
@@ -102,8 +115,9 @@ def rescue(tx: Transaction, worker: str, limit: int, lease: float) -> list[Claim
     held = _hold(tx, seqs)
     seqs = [row.seq for row, _ in held]
     for row, envelope in held:
-        lost, attempt = row.worker or "", row.attempts + 1
-        claims.append(_claim(row, envelope, Instant(row.started_at or 0), lost_worker=lost))
+        past = row.past or _NO_PAST
+        lost, attempt = past.worker or "", row.attempts + 1
+        claims.append(_claim(row, envelope, Instant(past.started_at or 0), lost_worker=lost))
         tx.events.append(
             event_of(LeaseLost, envelope, Status.PROCESSING, row.reported, attempt, tx.now, lost)
         )
@@ -203,6 +217,7 @@ def _read_held(tx: Transaction, seqs: Sequence[int]) -> list[tuple[_Held, Envelo
 
 
 def _claim(row: _Held, envelope: Envelope, started_at: Instant, lost_worker: str | None = None) -> Claim:
+    past = row.past or _NO_PAST
     return Claim(
         envelope=envelope,
         lease=Lease(envelope.id, envelope.queue, row.token + 1, row.seq),
@@ -211,8 +226,8 @@ def _claim(row: _Held, envelope: Envelope, started_at: Instant, lost_worker: str
         epoch=row.epoch,
         started_at=started_at,
         counters=row.counters,
-        cursor=None if row.cursor is None else bytes.fromhex(row.cursor),
-        cancelling=bool(row.cancelling),
+        cursor=None if past.cursor is None else bytes.fromhex(past.cursor),
+        cancelling=bool(past.cancelling),
         lost_worker=lost_worker,
-        has_started=lost_worker is None or not row.ahead,
+        has_started=lost_worker is None or not past.ahead,
     )
