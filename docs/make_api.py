@@ -19,7 +19,7 @@ import aiojobs_engine
 from aiojobs_engine import testing
 from aiojobs_engine.bulk.importer import ImportArguments
 from aiojobs_engine.core import errors
-from aiojobs_engine.core.job import TypeOptions
+from aiojobs_engine.core.job import CallOptions, TypeOptions
 from aiojobs_engine.desks.dead import DeadDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.jobs import JobsDesk
@@ -65,7 +65,7 @@ OPTIONS = {
     "expires": "never started later than this",
     "delay": "not started before so long after the dispatch",
     "at": "not started before this instant; it excludes `delay`",
-    "id": "the job's id; the same id twice is one job",
+    "id": "the job's id; the same id twice is one job; only at the call",
     "user_id": "whose job it is",
     "tags": "names to find it by",
     "meta": "JSON data beside the arguments, in `ctx.meta`",
@@ -99,7 +99,7 @@ _ITEM = re.compile(r"^ {4}(\S[^:]*): (.*)$")
 def api() -> dict[str, str]:
     """The generated parts of the page of names."""
     found = {group: "\n\n".join(_entry(name) for name in names) for group, names in GROUPS.items()}
-    found |= {"options": _options(TypeOptions, OPTIONS), "call": _options(ImportArguments, CALL)}
+    found |= {"options": _options(OPTIONS, TypeOptions, CallOptions), "call": _options(CALL, ImportArguments)}
     return found | {"events": _events(), "signals": "\n\n".join(_entry(name) for name in SIGNALS)}
 
 
@@ -117,8 +117,9 @@ def documented() -> set[str]:
     )
 
 
-def _options(kind: Any, meanings: Mapping[str, str]) -> str:
-    hints = {name: getattr(hint, "__forward_arg__", hint) for name, hint in kind.__annotations__.items()}
+def _options(meanings: Mapping[str, str], *kinds: Any) -> str:
+    annotations = {name: hint for kind in kinds for name, hint in kind.__annotations__.items()}
+    hints = {name: getattr(hint, "__forward_arg__", hint) for name, hint in annotations.items()}
     rows = [[f"`{name}`", f"`{hints.pop(name)}`", meaning] for name, meaning in meanings.items()]
     if hints:
         raise ValueError(f"nothing says what these options mean: {', '.join(hints)}")

@@ -21,6 +21,7 @@ from aiojobs_engine.core.errors import (
     JobExpiredError,
     JobFailedError,
     JobNotFound,
+    LeaseLostError,
     PayloadError,
     PayloadTooLarge,
     ResultExpiredError,
@@ -57,7 +58,7 @@ from aiojobs_engine.desks.health import Health
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.listing import Listing, Page
-from aiojobs_engine.runtime.context import JobContext, current_job
+from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
 from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.settings import load_settings
 
@@ -102,7 +103,9 @@ __all__ = [
     "JobStatusUpdated",
     "JobType",
     "LeaseLost",
+    "LeaseLostError",
     "Listing",
+    "NoCurrentJob",
     "Page",
     "PayloadError",
     "PayloadTooLarge",

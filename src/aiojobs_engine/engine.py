@@ -14,7 +14,7 @@ from collections.abc import (
 )
 from contextlib import AbstractContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, Never, ParamSpec, Self, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -164,9 +164,9 @@ class Engine(AppMember):
         """Whether calls are possible."""
         return self._life.door.session is not None
 
-    def job(self, **options: Unpack[TypeOptions]) -> JobDecorator:
-        """Register the decorated function as a job type, by default under the name `module.function`."""
-        return self.registry.job(**options)
+    def job(self, *misplaced: Never, **options: Unpack[TypeOptions]) -> JobDecorator:
+        """Register the decorated function as a job type; see `JobRegistry.job`."""
+        return self.registry.job(*misplaced, **options)
 
     def importer(
         self, name: str | None = None, *, row: type[RowT], **options: Unpack[ImporterOptions]

@@ -14,7 +14,7 @@ from aiojobs_engine.core.errors import (
     IllegalTransition,
     JobCancelledError,
     JobNotFound,
-    LeaseLost,
+    LeaseLostError,
     TooLate,
 )
 from aiojobs_engine.core.instant import Instant, later
@@ -302,7 +302,7 @@ async def test_a_queue_that_is_paused_purged_and_deleted_under_load_keeps_no_orp
         await case.clock.sleep(0.5 + number % 7 / 10)
         try:
             await ctx.progress(1, 1)
-        except LeaseLost:
+        except LeaseLostError:
             lost.append(ctx.id)
             raise
         release.append(case.clock.monotonic())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aiojobs_engine.core.errors import LeaseLost
+from aiojobs_engine.core.errors import LeaseLostError
 from aiojobs_engine.core.retry import Retry
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.ports.backend import Watch
@@ -62,7 +62,7 @@ async def test_a_worker_that_wakes_after_its_leases_went_on_can_not_report_renew
 ) -> None:
     case = make_case()
     awake = asyncio.Event()
-    refused: list[LeaseLost] = []
+    refused: list[LeaseLostError] = []
     cancelled: list[str] = []
 
     @case.registry.job()
@@ -70,7 +70,7 @@ async def test_a_worker_that_wakes_after_its_leases_went_on_can_not_report_renew
         await awake.wait()
         try:
             await ctx.progress(1, 1)
-        except LeaseLost as lost:
+        except LeaseLostError as lost:
             refused.append(lost)
             raise
         return "first worker"

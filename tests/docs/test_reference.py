@@ -8,7 +8,7 @@ import pytest
 import aiojobs_engine
 from aiojobs_engine import testing
 from aiojobs_engine.core.config import Settings
-from aiojobs_engine.core.job import TYPE_OPTIONS
+from aiojobs_engine.core.job import CALL_OPTIONS, TYPE_OPTIONS
 from aiojobs_engine.core.state import TRANSITIONS, Status
 from aiojobs_engine.core.status import JobStatus
 from docs import make_api, make_commands, make_configuration, make_diagram
@@ -58,7 +58,7 @@ def test_every_section_of_the_settings_is_in_the_reference() -> None:
 
 
 def test_every_option_of_a_job_has_a_meaning() -> None:
-    assert make_api.OPTIONS.keys() == TYPE_OPTIONS
+    assert make_api.OPTIONS.keys() == TYPE_OPTIONS | CALL_OPTIONS
 
 
 def test_every_field_of_a_status_is_in_the_reference() -> None:

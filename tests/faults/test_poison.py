@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from aiojobs_engine import Engine
-from aiojobs_engine.core.errors import LeaseLost, PayloadError
+from aiojobs_engine.core.errors import LeaseLostError, PayloadError
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.outcome import Discarded, Failed, Outcome, RowsDone, Snoozed, Succeeded, WorkerLost
 from aiojobs_engine.core.retry import Requeue
@@ -447,7 +447,7 @@ async def test_a_lease_that_was_lost_is_told(engine: Engine) -> None:
     claim = await _claimed(engine, engine.named("greet").job_from_json(b'{"point": {"x": 1}}'))
     stale = msgspec.structs.replace(claim.lease, token=claim.lease.token + 1)
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         await _isolate(engine)(msgspec.structs.replace(claim, lease=stale), lambda: None)
 
 
@@ -468,7 +468,7 @@ async def test_a_target_that_can_not_be_loaded_is_a_lost_worker(
     assert "module 'poisonous' has no 'nothing'" in capfd.readouterr().err
 
 
-def test_a_script_is_loaded_under_another_name(app: Path) -> None:
+def test_a_script_is_loaded_under_the_name_of_its_file(app: Path) -> None:
     script = app / "script.py"
     script.write_text(SCRIPT)
 
@@ -476,7 +476,7 @@ def test_a_script_is_loaded_under_another_name(app: Path) -> None:
         [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=BOUND
     )
 
-    assert ran.stdout.splitlines() == ["aiojobs_main"], ran.stderr
+    assert ran.stdout.splitlines() == ["script"], ran.stderr
 
 
 @pytest.mark.parametrize("url", ["memory://", "sqlite:///other.db"])

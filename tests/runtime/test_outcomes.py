@@ -312,3 +312,18 @@ async def test_middleware_wraps_the_handler_from_the_outside_in() -> None:
 
     assert seen == ["outer before", "inner before", "handler", "inner after", "outer after"]
     assert status.result == 3
+
+
+async def test_a_retry_of_less_than_a_second_comes_when_it_is_due() -> None:
+    world = World()
+    started: list[float] = []
+
+    @world.registry.job(retry=Retry.fixed(2, 0.1))
+    async def broken() -> None:
+        started.append(world.clock.monotonic())
+        raise ValueError("again")
+
+    async with world.running():
+        await world.until_final(await world.push(broken.job()), step=0.01)
+
+    assert 0.1 <= started[1] - started[0] <= 0.13

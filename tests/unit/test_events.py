@@ -88,7 +88,7 @@ def test_events_that_lack_the_newest_fields_can_still_be_read() -> None:
 
 
 def test_events_of_a_later_release_with_more_fields_can_be_read() -> None:
-    body = b'[["JobCreated","a","t","job","q","pending",0,0,0,0,null,0,5,"",{"new":1}]]'
+    body = b'[["JobCreated","a","t","job","q","pending",0,0,0,0,null,0,5,"",null,{"new":1}]]'
 
     (event,) = decode_events(body, ["1"])
 

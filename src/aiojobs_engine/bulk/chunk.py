@@ -18,7 +18,7 @@ from aiojobs_engine.bulk.plan import Part, Plan
 from aiojobs_engine.bulk.reading import Loaded, faults_of, load
 from aiojobs_engine.bulk.row_types import Fault, RowT
 from aiojobs_engine.bulk.rows import RowModel
-from aiojobs_engine.core.errors import ConfigError, LeaseLost
+from aiojobs_engine.core.errors import ConfigError, LeaseLostError
 from aiojobs_engine.core.limits import shortened
 from aiojobs_engine.core.outcome import SALVAGE, RowsDone
 from aiojobs_engine.core.status import RowFault
@@ -129,7 +129,7 @@ class PartRun(Generic[RowT]):
             begin, end = waiting.pop()
             try:
                 await self._call(rows[begin:end], begin)
-            except LeaseLost:
+            except LeaseLostError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever the handler raises tells which rows are bad
                 if end - begin == 1:

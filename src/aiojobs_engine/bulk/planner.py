@@ -24,7 +24,7 @@ async def spawn(context: JobContext, plan: Plan, key: str | None) -> None:
     """Store all chunks of the import, a slice at a time; workers start with the first ones meanwhile.
 
     Raises:
-        LeaseLost: another worker plans now.
+        LeaseLostError: another worker plans now.
         SourceChanged: the stored source is not the one that was dispatched.
         StopAtCheckpoint: the worker stops.
     """

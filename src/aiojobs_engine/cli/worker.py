@@ -1,6 +1,7 @@
 """`worker`: run jobs, in this process or in several under a supervisor."""
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -109,6 +110,8 @@ async def run_worker(wish: Wish, lifeline: Lifeline | None) -> int:
             if engine.settings.url.startswith("memory:"):
                 note("memory:// is this process alone: only its own handlers can dispatch jobs to it")
         started_at = engine.clock.monotonic()
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: no collection has to walk it again
         await worker.run()
         ran = engine.clock.monotonic() - started_at
     if lifeline is not None:

@@ -130,7 +130,7 @@ class ResultExpiredError(UnfinishedResult):
     verb = "completed, but its result is no longer kept"
 
 
-class LeaseLost(EngineError):
+class LeaseLostError(EngineError):
     """Another worker holds the job now; nothing that this run writes is accepted any more."""
 
 

@@ -21,6 +21,7 @@ class JobEvent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True,
     Attributes:
         at: ms since the epoch, UTC.
         attempt: 1 during the first run, 0 before it.
+        parent_id: of a chunk, the bulk job that it belongs to.
         event_id: unique and opaque, the cursor that `engine.events(after=...)` takes. Empty until stored.
     """
 
@@ -37,6 +38,7 @@ class JobEvent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True,
     attempt: int
     at: Instant
     event_id: str = ""
+    parent_id: str | None = None
 
     @property
     def cursor(self) -> str:
@@ -149,6 +151,7 @@ def event_of(
         attempt,
         at,
         "",
+        envelope.parent_id,
         *own,
     )
 
@@ -186,6 +189,7 @@ def status_updated(event: JobEvent) -> JobStatusUpdated:
         event.attempt,
         event.at,
         event.event_id,
+        event.parent_id,
         type(event).__name__,
     )
 

@@ -20,14 +20,13 @@ Handle_co = TypeVar("Handle_co", covariant=True)
 RunIn = Literal["loop", "thread", "process"]
 
 
-class CallOptions(TypedDict, total=False):
-    """What `.options(...)` takes, for one call.
+class CommonOptions(TypedDict, total=False):
+    """What `.options(...)` takes for one call, and a decorator for all jobs of its type.
 
     Times are seconds or `timedelta`s, instants are aware `datetime`s. `delay` and `at` exclude each other;
     `expires` is a time from the dispatch or an instant. A `timeout` of 0 means none.
     """
 
-    id: str
     queue: str
     priority: int
     retry: Retry
@@ -42,15 +41,22 @@ class CallOptions(TypedDict, total=False):
     max_crashes: int
 
 
-class TypeOptions(CallOptions, total=False):
-    """What the decorator takes beside that, for all jobs of the type."""
+class CallOptions(CommonOptions, total=False):
+    """What `.options(...)` takes beside that."""
+
+    id: str
+
+
+class TypeOptions(CommonOptions, total=False):
+    """What a decorator takes beside that."""
 
     name: str
     run_in: RunIn
 
 
-CALL_OPTIONS = frozenset(CallOptions.__annotations__)
-TYPE_OPTIONS = CALL_OPTIONS | frozenset(TypeOptions.__annotations__)
+_COMMON = frozenset(CommonOptions.__annotations__)
+CALL_OPTIONS = _COMMON | frozenset(CallOptions.__annotations__)
+TYPE_OPTIONS = _COMMON | frozenset(TypeOptions.__annotations__)
 
 
 class Job(msgspec.Struct, Generic[R], frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import msgspec
 
@@ -18,9 +19,6 @@ from aiojobs_engine.isolation.wire import ALIVE, Assignment, Message, Source, an
 from aiojobs_engine.ports.backend import Claim
 from aiojobs_engine.runtime.runs import Alone
 from aiojobs_engine.target import load, load_file
-
-_MAIN = "__main__."
-_SCRIPT = "aiojobs_main"
 
 
 def run_child(descriptor: int) -> None:
@@ -104,17 +102,11 @@ class _Orders:
 
 async def _engine(source: Source) -> Engine:
     if source.script is None:
-        module = source.target.partition(":")[0]
         found = await load(source.target)
     else:
-        module = _SCRIPT
-        found = load_file(source.script, source.target.partition(":")[2], module)
+        found = load_file(source.script, source.target.partition(":")[2], Path(source.script).stem)
     if not isinstance(found, Engine):
         raise ConfigError(f"{source.target} is no Engine but {type(found).__name__}")
-    types = found.registry.types
-    for name, job_type in list(types.items()):
-        if name.startswith(f"{module}."):
-            types.setdefault(_MAIN + name.removeprefix(f"{module}."), job_type)
     return found
 
 

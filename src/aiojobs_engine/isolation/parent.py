@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from aiojobs_engine.core.config import Settings
-from aiojobs_engine.core.errors import LeaseLost
+from aiojobs_engine.core.errors import LeaseLostError
 from aiojobs_engine.core.outcome import Outcome, RowsDone, Succeeded, WorkerLost
 from aiojobs_engine.isolation.wire import ALIVE, Assignment, Message, Source, decode_message, outcome_of
 from aiojobs_engine.ports.backend import Claim
@@ -88,7 +88,7 @@ class Isolation:
         """What became of the run. Cancelling kills the process and all that it started.
 
         Raises:
-            LeaseLost: somebody else holds the job.
+            LeaseLostError: somebody else holds the job.
             OSError: no process could be started.
         """
         self._waiting += 1
@@ -101,7 +101,7 @@ class Isolation:
         finally:
             self._room.release()
         if outcome is None:
-            raise LeaseLost(f"job {claim.envelope.id} is held by another worker now")
+            raise LeaseLostError(f"job {claim.envelope.id} is held by another worker now")
         return outcome
 
     async def _outcome(self, claim: Claim, alive: Callable[[], None]) -> Outcome | None:

@@ -48,11 +48,12 @@ class Batcher(Generic[T, A]):
     async def _send(self, batch: list[tuple[T, asyncio.Future[A]]]) -> None:
         try:
             answers = await self._write([item for item, _ in batch])
+            answered = list(zip(batch, answers, strict=True))
         except Exception as error:  # noqa: BLE001 - the callers raise it, each for itself
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for (_, future), answer in answered:
             if not future.done():
                 future.set_result(answer)

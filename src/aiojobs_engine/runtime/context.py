@@ -65,7 +65,7 @@ class RunPort(Protocol):
         """Write under the lease.
 
         Raises:
-            LeaseLost: another worker holds the job.
+            LeaseLostError: another worker holds the job.
         """
         ...
 
@@ -201,7 +201,7 @@ class JobContext:
             message: cut to 16,384 characters.
 
         Raises:
-            LeaseLost: another worker holds the job now.
+            LeaseLostError: another worker holds the job now.
             ConfigError: a number is negative or no whole number, or the message is no text.
         """
         done = _count(processed, "processed")
@@ -221,7 +221,7 @@ class JobContext:
 
         Raises:
             PayloadError: the value is no plain JSON data, or takes more than `limits.payload_bytes`.
-            LeaseLost: another worker holds the job now.
+            LeaseLostError: another worker holds the job now.
         """
         self._cursor = encode_plain(value, "the checkpoint", self._port.settings.limits.payload_bytes)
         await self._port.record(self._report(self._cursor))

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from typing import cast
 
-from aiojobs_engine.core.errors import Discard, LeaseLost, RetryLater, Signal, Snooze
+from aiojobs_engine.core.errors import Discard, LeaseLostError, RetryLater, Signal, Snooze
 from aiojobs_engine.core.outcome import (
     Cancelled,
     Discarded,
@@ -42,7 +42,7 @@ async def execute(run: Run, port: RunPort) -> Outcome | None:
         return ended(run, error)
     except StopAtCheckpoint:
         return Paused() if run.pausing else Interrupted()
-    except LeaseLost:
+    except LeaseLostError:
         if run.stop is None:
             logger.warning("the lease of job %s was lost; its handler has ended", run.claim.envelope.id)
         return None

@@ -6,7 +6,7 @@ worst case.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from aiojobs_engine.core.errors import BackendFull, BackendUnavailable
@@ -35,12 +35,15 @@ class Finalizer:
         lost: runs whose lease was somebody else's when they ended.
     """
 
-    def __init__(self, store: Backend, clock: Clock, rng: Random, port: RunPort) -> None:
-        """Write to `store`; jitter comes from `rng`."""
+    def __init__(
+        self, store: Backend, clock: Clock, rng: Random, port: RunPort, on_scheduled: Callable[[], None]
+    ) -> None:
+        """Write to `store`; jitter comes from `rng`; `on_scheduled` hears of jobs that run later."""
         self._store = store
         self._clock = clock
         self._rng = rng
         self._port = port
+        self._on_scheduled = on_scheduled
         self._decider = Decider(rng, port.settings.limits.result_bytes)
         self._waiting: list[tuple[Run, Outcome]] = []
         self._wake = Wake(clock)
@@ -83,6 +86,8 @@ class Finalizer:
         finally:
             self._is_writing = False
         del self._waiting[: len(batch)]
+        if any(settlement.due_at is not None for settlement in settlements):
+            self._on_scheduled()
         for (run, _), accepted in zip(batch, answers, strict=True):
             if accepted:
                 self.settled += 1

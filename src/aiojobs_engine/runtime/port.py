@@ -7,7 +7,7 @@ from logging import Logger
 from typing import Any
 
 from aiojobs_engine.core.config import Settings
-from aiojobs_engine.core.errors import LeaseLost
+from aiojobs_engine.core.errors import LeaseLostError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.backend import Claim, Record, Store
 from aiojobs_engine.ports.clock import Clock
@@ -66,10 +66,10 @@ class WorkerPort:
         """Write under the lease, together with what other runs write.
 
         Raises:
-            LeaseLost: another worker holds the job.
+            LeaseLostError: another worker holds the job.
         """
         if not await self._records.submit(record):
-            raise LeaseLost(f"job {record.lease.job_id} is held by another worker now")
+            raise LeaseLostError(f"job {record.lease.job_id} is held by another worker now")
 
     def touch(self, claim: Claim) -> None:
         """Start the deadline of a run anew."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, cast, overload
+from pathlib import Path
+from typing import Any, Concatenate, Generic, Never, ParamSpec, TypeVar, Unpack, cast, overload
 
 import msgspec
 
@@ -28,6 +30,12 @@ from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.ids import IdSource
 from aiojobs_engine.runtime.system_clock import SystemClock
+
+_UNANNOTATED = {
+    "ctx": "write ctx: JobContext",
+    "context": "write context: JobContext",
+    "self": "decorate functions, for a job has no object to call a method of",
+}
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,7 +71,7 @@ class JobType(Generic[P, R]):
         self.decorated = checked_options(options, TYPE_OPTIONS, f"job type {name!r}")
         self.run_in: RunIn = self.decorated.pop("run_in", _natural_place(fn))
         parameters, hints = handler_parameters(fn)
-        self.takes_context = _takes_context(parameters, hints)
+        self.takes_context = _takes_context(parameters, hints, f"job type {name!r}")
         if self.run_in != "loop" and inspect.iscoroutinefunction(fn):
             raise ConfigError(
                 f"job type {name!r} is an async function, so it runs in the loop, not in a {self.run_in}"
@@ -215,7 +223,7 @@ class JobDecorator:
             ConfigError: its name is taken, or its signature can't be a job's.
         """
         options = dict(self._options)
-        name = options.pop("name", None) or f"{fn.__module__}.{fn.__qualname__}".replace(".<locals>", "")
+        name = options.pop("name", None) or f"{module_of(fn)}.{fn.__qualname__}".replace(".<locals>", "")
         made: JobType[..., Any] = JobType(fn, name=name, kind="job", options=options, ids=self._registry.ids)
         self._registry.add(made)
         return made
@@ -233,8 +241,14 @@ class JobRegistry:
         self.ids = IdSource(clock or SystemClock())
         self.types: dict[str, JobType[..., Any]] = {}
 
-    def job(self, **options: Unpack[TypeOptions]) -> JobDecorator:
-        """Register the decorated function as a job type, named `module.function` unless `name` is given."""
+    def job(self, *misplaced: Never, **options: Unpack[TypeOptions]) -> JobDecorator:
+        """Register the decorated function as a job type, named `module.function` unless `name` is given.
+
+        Raises:
+            ConfigError: the parentheses are missing: it is `@registry.job()`.
+        """
+        if misplaced:
+            raise ConfigError("the decorator takes options by name; without any it is @engine.job()")
         return JobDecorator(self, cast("Mapping[str, Any]", options))
 
     def add(self, job_type: JobType[..., Any]) -> None:
@@ -276,12 +290,33 @@ class JobRegistry:
         return self.types.keys()
 
 
+def module_of(fn: Callable[..., Any]) -> str:
+    """Where others import the function from: of a program, the name of its file and not `__main__`."""
+    if fn.__module__ not in {"__main__", "__mp_main__"}:
+        return fn.__module__
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    file = getattr(main, "__file__", None)
+    return spec.name if spec is not None else Path(file).stem if file else fn.__module__
+
+
 def _natural_place(fn: Callable[..., Any]) -> RunIn:
     return "loop" if inspect.iscoroutinefunction(fn) else "thread"
 
 
-def _takes_context(parameters: list[inspect.Parameter], hints: Mapping[str, Any]) -> bool:
+def _takes_context(parameters: list[inspect.Parameter], hints: Mapping[str, Any], owner: str) -> bool:
     if not parameters:
         return False
-    annotation = hints.get(parameters[0].name)
+    is_context = [_is_context(hints.get(parameter.name)) for parameter in parameters]
+    if any(is_context[1:]):
+        raise ConfigError(f"{owner} takes its JobContext further back; make it the first parameter")
+    first = parameters[0]
+    if first.annotation is inspect.Parameter.empty and first.name in _UNANNOTATED:
+        raise ConfigError(
+            f"{owner} has a parameter {first.name!r} without an annotation; {_UNANNOTATED[first.name]}"
+        )
+    return is_context[0]
+
+
+def _is_context(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, JobContext)

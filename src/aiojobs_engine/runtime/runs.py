@@ -8,7 +8,7 @@ from typing import Any
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.envelope import Envelope
-from aiojobs_engine.core.errors import LeaseLost
+from aiojobs_engine.core.errors import LeaseLostError
 from aiojobs_engine.core.options import Resolved, resolve
 from aiojobs_engine.core.outcome import Failed, Interrupted, Outcome, WorkerLost
 from aiojobs_engine.ports.backend import Claim, Record
@@ -109,7 +109,7 @@ class Runs:
         if counters is not None or message is not None:
             try:
                 await self._port.record(Record(lease=claim.lease, counters=counters, message=message))
-            except LeaseLost:
+            except LeaseLostError:
                 return None
         return outcome
 
@@ -191,7 +191,7 @@ class Runs:
             return await isolate(run.claim, partial(self._count_time, run))
         except asyncio.CancelledError as error:
             return ended(run, error)
-        except LeaseLost:
+        except LeaseLostError:
             return None
         except Exception as error:  # noqa: BLE001 - a process that can't be started is a failed attempt
             return Failed(error)

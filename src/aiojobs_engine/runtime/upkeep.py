@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 500
 _LONGEST_SLEEP = 1.0
+_GATHER = 0.01
 _PRUNE_EVERY = 60.0
 
 
@@ -26,7 +27,7 @@ class Promoter:
         self._wake = Wake(clock)
 
     def set(self) -> None:
-        """Look again now: something was scheduled."""
+        """Look again now, for something was scheduled."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -37,7 +38,8 @@ class Promoter:
                 pause = _LONGEST_SLEEP
                 if promoted.next_due is not None:
                     pause = min(pause, max(0.001, (promoted.next_due - self._clock.now()) / 1000))
-                await self._wake.wait(pause)
+                if await self._wake.wait(pause):
+                    await self._clock.sleep(_GATHER)
 
 
 class Rescuer:

@@ -104,7 +104,8 @@ class Worker:
 
     def _make_agents(self, rng: Random, isolate: Isolate | None, queues: Sequence[str] | None) -> None:
         store, clock, settings = self._store, self._clock, self._settings.worker
-        self._finalizer = Finalizer(store, clock, rng, self._port)
+        self._promoter = Promoter(store, clock)
+        self._finalizer = Finalizer(store, clock, rng, self._port, self._promoter.set)
         self._runs = Runs(
             self._registry,
             self._settings,
@@ -133,7 +134,6 @@ class Worker:
             describe=self._describe,
         )
         every = min(settings.rescue_interval, settings.lease / 4)
-        self._promoter = Promoter(store, clock)
         self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
         self._pruner = Pruner(store, clock, self._settings, self._port.remove_files)
 

@@ -172,7 +172,7 @@ class Ledger:
 
     def emit(self, kind: type[JobEvent], row: JobRow, *own: object) -> None:
         """Store an event of `kind` about a job as it now stands; `own` are the fields that the kind adds."""
-        lane = self.tx.lane(row.lane)
+        lane, parent = self.tx.lane(row.lane), self.get(row.parent)
         self.tx.events.append(
             kind(
                 row.id,
@@ -188,6 +188,7 @@ class Ledger:
                 row.attempts + (row.status is Status.PROCESSING),
                 self.tx.now,
                 "",
+                None if parent is None else parent.id,
                 *own,
             )
         )

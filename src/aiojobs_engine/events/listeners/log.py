@@ -50,7 +50,7 @@ async def write(event: JobEvent) -> None:
 
 
 def level_of(event: JobEvent) -> int:
-    """ERROR for jobs that failed, WARNING for what people should look at, else INFO."""
+    """ERROR for jobs that failed, WARNING for what people should look at, else INFO; of chunks DEBUG."""
     match event:
         case JobFailed():
             return logging.ERROR
@@ -58,10 +58,10 @@ def level_of(event: JobEvent) -> int:
             return logging.WARNING
         case JobRetrying(error=error) if error:
             return logging.WARNING
-        case JobCompleted(status=Status.PARTIAL):
+        case JobCompleted(status=Status.PARTIAL, parent_id=None):
             return logging.WARNING
         case _:
-            return logging.INFO
+            return logging.INFO if event.parent_id is None else logging.DEBUG
 
 
 def line_of(event: JobEvent) -> str:

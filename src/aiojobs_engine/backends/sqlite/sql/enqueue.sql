@@ -8,10 +8,9 @@ INSERT INTO jobs (
 )
 SELECT
     value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
-    iif(value ->> 6, substr(:bodies, value ->> 5, value ->> 6), NULL),
-    iif(more IS NULL, value ->> 4, more ->> 0), iif(more IS NULL, NULL, more ->> 1),
-    iif(more IS NULL, NULL, more ->> 2), iif(more IS NULL, 0, more ->> 3), iif(more IS NULL, NULL, more ->> 4),
-    iif(more IS NULL, NULL, more ->> 5), iif(more IS NULL, 0, more ->> 6)
+    CASE WHEN value ->> 6 THEN substr(:bodies, value ->> 5, value ->> 6) END,
+    coalesce(more ->> 0, value ->> 4), more ->> 1, more ->> 2, coalesce(more ->> 3, 0), more ->> 4, more ->> 5,
+    coalesce(more ->> 6, 0)
 FROM (SELECT value, value -> 7 AS more FROM json_each(:rows) LIMIT -1)
 WHERE true
 ON CONFLICT (id) DO NOTHING

@@ -5,14 +5,10 @@
 SELECT
     '[' || group_concat(json_array(
         jobs.seq, token, attempts, crashes, epoch, total,
-        iif(
-            cursor IS NULL AND worker IS NULL AND chunks = 0 AND cancelling = 0,
-            NULL,
-            json_array(
-                succeeded, failed, skipped, kept_succeeded, kept_failed, kept_skipped, chunks, cancelling,
-                started_at, worker, iif(cursor IS NULL, NULL, hex(cursor)), ahead
-            )
-        )
+        CASE WHEN cursor IS NOT NULL OR worker IS NOT NULL OR chunks > 0 OR cancelling = 1 THEN json_array(
+            succeeded, failed, skipped, kept_succeeded, kept_failed, kept_skipped, chunks, cancelling,
+            started_at, worker, CASE WHEN cursor IS NOT NULL THEN hex(cursor) END, ahead
+        ) END
     )) || ']',
     CAST(
         '[' || group_concat(coalesce(body, (SELECT body FROM bodies WHERE bodies.seq = jobs.seq))) || ']' AS BLOB

@@ -3,7 +3,9 @@
 SELECT '[' || group_concat(oldest) || ']'
 FROM (
     SELECT (
-        SELECT '[' || group_concat(json_array(finished_at, seq, id, json(iif(running, 'true', 'false')))) || ']'
+        SELECT '[' || group_concat(
+            json_array(finished_at, seq, id, json(CASE WHEN running THEN 'true' ELSE 'false' END))
+        ) || ']'
         FROM (
             SELECT
                 finished_at, seq, id,

@@ -5,13 +5,13 @@
 UPDATE jobs
 SET status = s.status, attempts = s.attempts, crashes = s.crashes, finished_at = :now,
     lease_boot = NULL, lease_until = NULL, worker = NULL, cancelling = 0, pausing = 0,
-    result_until = s.result_until, result = iif(s.length, substr(:results, s.start, s.length), NULL),
-    error = iif(s.more IS NULL, NULL, s.more ->> 0),
-    message = iif(s.more IS NULL, jobs.message, coalesce(s.more ->> 1, jobs.message)),
-    succeeded = iif(s.more IS NULL, jobs.succeeded, coalesce(s.more ->> 2, jobs.succeeded)),
-    failed = iif(s.more IS NULL, jobs.failed, coalesce(s.more ->> 3, jobs.failed)),
-    skipped = iif(s.more IS NULL, jobs.skipped, coalesce(s.more ->> 4, jobs.skipped)),
-    total = iif(s.more IS NULL, jobs.total, coalesce(s.more ->> 5, jobs.total))
+    result_until = s.result_until, result = CASE WHEN s.length THEN substr(:results, s.start, s.length) END,
+    error = s.more ->> 0,
+    message = coalesce(s.more ->> 1, jobs.message),
+    succeeded = coalesce(s.more ->> 2, jobs.succeeded),
+    failed = coalesce(s.more ->> 3, jobs.failed),
+    skipped = coalesce(s.more ->> 4, jobs.skipped),
+    total = coalesce(s.more ->> 5, jobs.total)
 FROM (
     SELECT
         value ->> 0 AS seq, value ->> 1 AS token, value ->> 2 AS status, value ->> 3 AS attempts,

@@ -4,7 +4,9 @@
 UPDATE jobs
 SET status = s.status, attempts = s.attempts, crashes = s.crashes,
     lease_boot = NULL, lease_until = NULL, worker = NULL,
-    due_at = coalesce(s.due_at, iif(s.status < 2, coalesce(jobs.scheduled_at, :now), jobs.due_at)),
+    due_at = coalesce(
+        s.due_at, CASE WHEN s.status < 2 THEN coalesce(jobs.scheduled_at, :now) ELSE jobs.due_at END
+    ),
     scheduled_at = coalesce(s.due_at, jobs.scheduled_at),
     result_until = NULL, result = NULL, error = s.error, message = coalesce(s.message, jobs.message),
     succeeded = kept_succeeded, failed = kept_failed, skipped = kept_skipped,

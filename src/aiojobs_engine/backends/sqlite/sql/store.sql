@@ -9,10 +9,16 @@ SET status = s.row ->> 3, token = s.row ->> 4, attempts = s.row ->> 5, crashes =
     kept_succeeded = s.row ->> 20, kept_failed = s.row ->> 21, kept_skipped = s.row ->> 22,
     chunks = s.row ->> 25, open_chunks = s.row ->> 26, progress_at = s.row ->> 27, result_until = s.row ->> 28,
     message = s.row ->> 30,
-    lease_boot = iif(s.row ->> 3 = 4, lease_boot, NULL),
-    lease_until = iif(s.row ->> 3 = 4, lease_until, NULL),
-    error = iif(s.row ->> 32, s.row ->> 31, error),
-    result = CASE WHEN NOT s.row ->> 35 THEN result WHEN s.row ->> 34 THEN substr(:blobs, s.row ->> 33, s.row ->> 34) END,
-    cursor = CASE WHEN NOT s.row ->> 38 THEN cursor WHEN s.row ->> 37 THEN substr(:blobs, s.row ->> 36, s.row ->> 37) END
+    lease_boot = CASE WHEN s.row ->> 3 = 4 THEN lease_boot END,
+    lease_until = CASE WHEN s.row ->> 3 = 4 THEN lease_until END,
+    error = CASE WHEN s.row ->> 32 THEN s.row ->> 31 ELSE error END,
+    result = CASE
+        WHEN NOT s.row ->> 35 THEN result
+        WHEN s.row ->> 34 THEN substr(:blobs, s.row ->> 33, s.row ->> 34)
+    END,
+    cursor = CASE
+        WHEN NOT s.row ->> 38 THEN cursor
+        WHEN s.row ->> 37 THEN substr(:blobs, s.row ->> 36, s.row ->> 37)
+    END
 FROM (SELECT value AS row FROM json_each(:rows) LIMIT -1) AS s
 WHERE jobs.seq = s.row ->> 0
