@@ -1,4 +1,5 @@
--- Keeps failed rows of a job, each try as one entry of the history. :rows [[row, key, payload, field, message], ...].
+-- Keeps failed rows of a job, each try as one entry of the history. :rows [[row, key, payload, field,
+-- message], ...].
 INSERT INTO failures (job, row_number, row_key, payload, field, message, history)
 SELECT
     :job, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,

@@ -1,4 +1,5 @@
--- Notes that the leases :leases, which were claimed ahead, run now, [[seq, token], ...]; stale ones are left out.
+-- Notes that the leases :leases, which were claimed ahead, run now, [[seq, token], ...]; stale ones are left
+-- out.
 UPDATE jobs
 SET ahead = 0
 FROM (SELECT value ->> 0 AS seq, value ->> 1 AS token FROM json_each(:leases)) AS held

@@ -1,5 +1,6 @@
 -- Stores new jobs in order, and leaves out those whose id is there already.
--- :rows [[id, lane, status, priority, created_at, start, length], ...] with the place of the body in :bodies, 1 based;
+-- :rows [[id, lane, status, priority, created_at, start, length], ...] with the place of the body in
+-- :bodies, 1 based;
 -- a length of 0 leaves the body to `add_bodies`. A row may end with
 -- [due_at, scheduled_at, expires_at, total, user_id, parent, reopened].
 INSERT INTO jobs (

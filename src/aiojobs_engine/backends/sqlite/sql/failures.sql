@@ -1,4 +1,5 @@
--- Reads at most :limit failed rows of the job :id behind the row :after, in order; with :unresolved only those:
+-- Reads at most :limit failed rows of the job :id behind the row :after, in order; with :unresolved only
+-- those:
 -- [[row, key, payload, field, message, history, is resolved], ...].
 SELECT json_group_array(json_array(
     row_number, row_key, json(payload), field, message, json(history),

@@ -1,4 +1,5 @@
--- Finds at most :limit jobs accepted before :before, the last one first, by the index of those that ended without success: [seq, ...].
+-- Finds at most :limit jobs accepted before :before, the last one first, by the index of those that ended
+-- without success: [seq, ...].
 SELECT json_group_array(seq)
 FROM (
     SELECT jobs.seq

@@ -1,6 +1,8 @@
 -- Reads what a claim hands out of the jobs :seqs, in that order, before their lease changes hands:
--- [[seq, token, attempts, crashes, epoch, total, more], ...], where `more` is null for a job without a past, else
--- [succeeded, failed, skipped, kept_succeeded, kept_failed, kept_skipped, chunks, cancelling, started_at, worker,
+-- [[seq, token, attempts, crashes, epoch, total, more], ...], where `more` is null for a job without a past,
+-- else
+-- [succeeded, failed, skipped, kept_succeeded, kept_failed, kept_skipped, chunks, cancelling, started_at,
+-- worker,
 -- cursor as hex, ahead]; and the bodies as one JSON array.
 SELECT
     '[' || group_concat(json_array(

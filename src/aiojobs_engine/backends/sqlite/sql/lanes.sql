@@ -1,4 +1,5 @@
--- Reads what the writer knows by heart: [version, [[lane, [queue, type, kind, v]], ...], [paused queue, ...]].
+-- Reads what the writer knows by heart: [version, [[lane, [queue, type, kind, v]], ...], [paused queue,
+-- ...]].
 SELECT json_array(
     (SELECT lanes_version FROM meta),
     (SELECT json_group_array(json_array(lane, json_array(queue, type, kind, v))) FROM lanes),

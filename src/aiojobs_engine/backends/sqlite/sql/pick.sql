@@ -1,5 +1,6 @@
 -- Finds what can be claimed: of each lane in :lanes the first :limit jobs, in claim order.
--- Returns the version of the lanes, and [[[priority, seq, is past its expires_at], ...] per lane that has any].
+-- Returns the version of the lanes, and [[[priority, seq, is past its expires_at], ...] per lane that has
+-- any].
 SELECT
     (SELECT lanes_version FROM meta),
     (

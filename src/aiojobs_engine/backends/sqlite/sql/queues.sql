@@ -1,4 +1,5 @@
--- Reads every queue by name, and since when its oldest pending job is due: [[name, is paused, since or null], ...].
+-- Reads every queue by name, and since when its oldest pending job is due: [[name, is paused, since or
+-- null], ...].
 SELECT json_group_array(json_array(name, json(CASE WHEN paused THEN 'true' ELSE 'false' END), since))
 FROM (
     SELECT name, max(paused) AS paused, min(since) AS since

@@ -1,4 +1,5 @@
--- Reads about :limit events after the place :place of the row :row: [[row, count], ...] and all events of these rows as
+-- Reads about :limit events after the place :place of the row :row: [[row, count], ...] and all events of
+-- these rows as
 -- one JSON array, the newest event's [row, place] last.
 SELECT
     json_group_array(json_array(seq, count)),

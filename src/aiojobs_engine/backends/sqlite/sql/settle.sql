@@ -1,5 +1,6 @@
 -- Ends plain runs for good: no bulk job, no chunk, no checkpoint. Touches only rows whose lease holds.
--- :rows [[seq, token, status, attempts, crashes, result_until, start, length], ...] with the place of the result in
+-- :rows [[seq, token, status, attempts, crashes, result_until, start, length], ...] with the place of the
+-- result in
 -- :results, 1 based, a length of 0 for none; a row may end with
 -- [error, message, succeeded, failed, skipped, total], of which NULL leaves the message and the counters.
 UPDATE jobs

@@ -1,4 +1,5 @@
--- Ends plain runs of one token for good that have the same to say, and neither result nor error; as `settle` does.
+-- Ends plain runs of one token for good that have the same to say, and neither result nor error; as `settle`
+-- does.
 UPDATE jobs
 SET status = :status, attempts = :attempts, crashes = :crashes, finished_at = :now,
     lease_boot = NULL, lease_until = NULL, worker = NULL, cancelling = 0, pausing = 0,

@@ -1,5 +1,6 @@
 -- Sends plain runs back to the queue: no bulk job, no chunk, no checkpoint, nothing asked of them meanwhile.
--- :rows [[seq, token, status, attempts, crashes, due_at, error, message, total], ...]; NULL leaves message and total.
+-- :rows [[seq, token, status, attempts, crashes, due_at, error, message, total], ...]; NULL leaves message
+-- and total.
 -- The counters go back to those of the last checkpoint.
 UPDATE jobs
 SET status = s.status, attempts = s.attempts, crashes = s.crashes,
