@@ -1,8 +1,6 @@
--- Writes all that has changed of jobs. :rows is [[the columns of `load`, in their order, then error, is the
--- error new,
--- start and length of the result, is it new, start and length of the cursor, is it new], ...], with results
--- and cursors in
--- :blobs, 1 based, a length of 0 for none. A job that runs keeps its lease.
+-- Writes all that has changed of jobs. :rows is [[the columns of `load` in their order, then error, is it new,
+-- start and length of the result, is it new, start and length of the cursor, is it new], ...], with results and
+-- cursors in :blobs, 1 based, a length of 0 for none. A job that runs keeps its lease.
 UPDATE jobs
 SET status = s.row ->> 3, token = s.row ->> 4, attempts = s.row ->> 5, crashes = s.row ->> 6, epoch = s.row ->> 7,
     due_at = s.row ->> 8, scheduled_at = s.row ->> 9, expires_at = s.row ->> 10, started_at = s.row ->> 11,
