@@ -10,7 +10,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
-from typing import Any, Protocol, cast, get_type_hints
+from typing import Any, Protocol, cast, get_origin, get_type_hints
 
 import msgspec
 
@@ -39,9 +39,9 @@ def _encode_other(value: object) -> object:
 def _decode_other(kind: type[Any], value: object) -> object:
     if hasattr(kind, "model_validate"):
         return kind.model_validate(value)
-    if isinstance(value, kind):
+    if isinstance(value, get_origin(kind) or kind):
         return value
-    raise TypeError(f"{kind.__qualname__} can't be made from JSON data")
+    raise TypeError(f"{getattr(kind, '__qualname__', kind)} can't be made from JSON data")
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_encode_other)

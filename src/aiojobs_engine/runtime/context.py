@@ -1,7 +1,16 @@
 """What a handler sees of its own run."""
 
 import operator
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+    Sized,
+)
 from contextvars import ContextVar
 from logging import Logger, LoggerAdapter
 from typing import Any, Protocol, TypeVar
@@ -229,10 +238,14 @@ class JobContext:
         if self.stopping:
             raise StopAtCheckpoint
 
-    async def track(self, items: "AsyncIterator[T]", total: int | None = None) -> AsyncIterator[T]:
-        """The same items, with one `progress` each."""
+    async def track(
+        self, items: Iterable[T] | AsyncIterable[T], total: int | None = None
+    ) -> AsyncIterator[T]:
+        """The same items, with one `progress` each; without `total` it is their number where they know it."""
+        if total is None and isinstance(items, Sized):
+            total = len(items)
         count = 0
-        async for item in items:
+        async for item in _each(items):
             yield item
             count += 1
             await self.progress(count, total)
@@ -285,6 +298,15 @@ class JobContext:
         return Record(
             lease=claim.lease, counters=self._counters, message=self._message, cursor=cursor, event=event
         )
+
+
+async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
 
 
 def _count(number: Any, name: str) -> int:
