@@ -139,7 +139,7 @@ def test_whatever_is_sent_arrives_equal_or_is_refused(value: Any) -> None:
     try:
         encoded = codec.encode((value,), {})
     except PayloadError as refused:
-        assert str(refused).startswith("typed: ")
+        assert str(refused).startswith("typed: ")  # noqa: PT017 - one of two answers
     else:
         assert codec.decode(encoded) == (value,)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -113,7 +114,7 @@ async def test_progress_is_stored_at_most_four_times_a_second_and_never_out_of_b
         assert len(port.records) > before or not is_last
         await port.clock.advance(pause)
 
-    assert all(later - sooner >= 0.25 - 1e-5 for sooner, later in zip(stored_at, stored_at[1:], strict=False))
+    assert all(later - sooner >= 0.25 - 1e-5 for sooner, later in pairwise(stored_at))
     assert all(done <= total for done, total in shown(port))
     if steps:
         assert context.final_counters is not None
