@@ -11,10 +11,11 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from aiojobs_engine import Engine, JobContext, Retry
+from aiojobs_engine import Discard, Engine, JobContext, Retry
 from aiojobs_engine.backends import sqlite_path
 from aiojobs_engine.backends.sqlite import SqliteBackend
 from aiojobs_engine.ports.backend import Claim, Settlement, Watch
@@ -137,3 +138,31 @@ def deaf(place: str) -> None:
     Path(place).write_text(str(os.getpid()), encoding="ascii")
     while True:
         time.sleep(1)
+
+
+class Locked(Exception):
+    """An exception that can't be pickled."""
+
+    def __init__(self, text: str) -> None:
+        self.lock = threading.Lock()
+        super().__init__(text)
+
+
+@engine.job(name="tomorrow", run_in="process")
+def tomorrow(today: date) -> date:
+    """Return something that plain JSON data is not."""
+    return today + timedelta(days=1)
+
+
+@engine.job(name="returns", run_in="process", retry=Retry.none())
+def returns(what: str) -> object:
+    """Return what can't be stored."""
+    return {"object": object(), "tuple": (1, 2), "large": "x" * 1_000_000}[what]
+
+
+@engine.job(name="raises", run_in="process", retry=Retry.none())
+def raises(what: str) -> None:
+    """Raise what can't leave the process, or what can."""
+    if what == "locked":
+        raise Locked("a lock inside")
+    raise {"value": ValueError("no"), "exit": SystemExit(3), "discard": Discard("enough")}[what]

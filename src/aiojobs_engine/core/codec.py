@@ -10,7 +10,8 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
-from typing import Any, Protocol, cast, get_origin, get_type_hints
+from sys import maxsize
+from typing import Any, NamedTuple, Protocol, cast, get_origin, get_type_hints
 
 import msgspec
 
@@ -164,6 +165,26 @@ class ArgumentCodec:
         return PayloadError(f"{self._owner}: an argument would arrive changed")
 
 
+class RefusedResult:
+    """Stands in for a result that another process could not encode: encoding it fails with its message."""
+
+    def __init__(self, message: str) -> None:
+        """Keep the message."""
+        self._message = message
+
+    def model_dump(self, *, mode: str) -> object:
+        """Fail, in the place where the codec asks an object of a foreign class for its data."""
+        del mode
+        raise TypeError(self._message)
+
+
+class CarriedResult(NamedTuple):
+    """A result on its way from another process: encoded, or why it can't be."""
+
+    encoded: bytes | None
+    refused: str | None = None
+
+
 class ResultCodec:
     """Encodes and decodes what one handler returns."""
 
@@ -187,6 +208,17 @@ class ResultCodec:
                 "the result would come back changed; return plain JSON data or annotate the return type"
             )
         return encoded
+
+    def carry(self, result: object) -> CarriedResult:
+        """`result` in the form in which it travels between processes, whatever it is and of any size."""
+        try:
+            return CarriedResult(self.encode(result, maxsize))
+        except PayloadError as error:
+            return CarriedResult(None, str(error).removeprefix("the result").removeprefix(":").strip())
+
+    def arrived(self, carried: CarriedResult) -> Any:
+        """The handler's own type again, or a `RefusedResult`."""
+        return self.decode(carried.encoded) if carried.refused is None else RefusedResult(carried.refused)
 
     def decode(self, encoded: bytes | None) -> Any:
         """The handler's own type again.

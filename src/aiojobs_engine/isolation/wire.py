@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from aiojobs_engine.core.codec import RefusedResult
 from aiojobs_engine.core.errors import PayloadError
 from aiojobs_engine.core.limits import shortened
 from aiojobs_engine.core.outcome import (
@@ -94,19 +95,6 @@ def decode_message(line: bytes) -> Message:
 
 class RemoteError(Exception):
     """An exception of the child whose class can't be found here."""
-
-
-class RefusedResult:
-    """Stands in for a result that the child could not encode: encoding it fails with the child's message."""
-
-    def __init__(self, message: str) -> None:
-        """Keep the message."""
-        self._message = message
-
-    def model_dump(self, *, mode: str) -> object:
-        """Fail, in the place where the codec asks an object of a foreign class for its data."""
-        del mode
-        raise TypeError(self._message)
 
 
 def answer_of(outcome: Outcome | None, job_type: JobType[..., Any], result_bytes: int) -> Message:

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from aiojobs_engine.core.codec import encode_plain
+from aiojobs_engine.core.codec import CarriedResult, encode_plain
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError, EngineError
 from aiojobs_engine.core.events import JobProgressed, event_of
@@ -87,7 +87,7 @@ class RunPort(Protocol):
         """Call a plain function in a thread; the slot stays taken until the thread ends."""
         ...
 
-    async def in_process(self, fn: Callable[..., Any], payload: bytes) -> Any:
+    async def in_process(self, fn: Callable[..., Any], payload: bytes) -> CarriedResult:
         """Call a plain function, found by its name, on encoded arguments in a process."""
         ...
 

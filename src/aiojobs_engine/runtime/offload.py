@@ -4,16 +4,16 @@ import asyncio
 import contextlib
 import functools
 import importlib
+import pickle
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, Protocol, cast
 
 import anyio.to_process
 import anyio.to_thread
-import msgspec
 from anyio import BrokenWorkerProcess, CapacityLimiter
 
-from aiojobs_engine.core.codec import encode_json
+from aiojobs_engine.core.codec import CarriedResult, ResultCodec
 
 
 class ChildDied(Exception):
@@ -37,18 +37,17 @@ class Offload:
             thread.abandon()
             raise
 
-    async def in_process(self, fn: Callable[..., Any], payload: bytes) -> Any:
-        """The function's value as plain JSON data. Cancelling kills the process.
+    async def in_process(self, fn: Callable[..., Any], payload: bytes) -> CarriedResult:
+        """The function's value, encoded. Cancelling kills the process.
 
         Raises:
             ChildDied: the process ended without an answer.
         """
         call = functools.partial(_in_child, fn.__module__, fn.__qualname__, payload)
         try:
-            answer = await anyio.to_process.run_sync(call, cancellable=True, limiter=self._processes)
+            return await anyio.to_process.run_sync(call, cancellable=True, limiter=self._processes)
         except BrokenWorkerProcess as error:
             raise ChildDied(f"the process that ran {fn.__qualname__} ended without an answer") from error
-        return msgspec.json.decode(answer)
 
 
 class _ThreadCall:
@@ -82,16 +81,43 @@ class _ThreadCall:
         return not was_taken
 
 
-def _in_child(module: str, qualname: str, payload: bytes) -> bytes:
+def _in_child(module: str, qualname: str, payload: bytes) -> CarriedResult:
     found: Any = importlib.import_module(module)
     for part in qualname.split("."):
         found = getattr(found, part)
     job_type = cast("_PlainType", found)
-    return encode_json(job_type.call_plain(payload), "the result")
+    try:
+        value = job_type.call_plain(payload)
+    except BaseException as error:
+        if _can_leave(error):
+            raise
+        raise LeftBehind(error) from None
+    return job_type.results.carry(value)
+
+
+def _can_leave(error: BaseException) -> bool:
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - its own
+    except Exception:  # noqa: BLE001 - whatever it is, it can't
+        return False
+    return True
+
+
+class LeftBehind(Exception):
+    """An exception that could not leave the process of its function; the text is its own."""
+
+    def __init__(self, error: BaseException | str) -> None:
+        """Keep the class and the text of `error`."""
+        super().__init__(error if isinstance(error, str) else f"{type(error).__qualname__}: {error}")
 
 
 class _PlainType(Protocol):
     """The part of a job type that the child uses: what it finds under the handler's name."""
+
+    @property
+    def results(self) -> ResultCodec:
+        """The codec of what the function returns."""
+        ...
 
     def call_plain(self, payload: bytes) -> Any:
         """Call the function on encoded arguments."""

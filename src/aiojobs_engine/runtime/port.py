@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from logging import Logger
 from typing import Any
 
+from aiojobs_engine.core.codec import CarriedResult
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import LeaseLostError
 from aiojobs_engine.core.instant import Instant
@@ -87,7 +88,7 @@ class WorkerPort:
             run.busy = ended
         return await self._offload.in_thread(call, ended)
 
-    async def in_process(self, fn: Callable[..., Any], payload: bytes) -> Any:
+    async def in_process(self, fn: Callable[..., Any], payload: bytes) -> CarriedResult:
         """Call a plain function, found by its name, on encoded arguments in a process."""
         return await self._offload.in_process(fn, payload)
 

@@ -130,9 +130,8 @@ class JobType(Generic[P, R]):
             return await self.fn(*values, **named)
         if self.run_in == "thread":
             return await context.port.in_thread(context, partial(self.fn, *values, **named))
-        return await context.port.in_process(
-            self.fn, encode_json(dict(zip(self.arguments.names, args, strict=True)), self.name)
-        )
+        given = encode_json(dict(zip(self.arguments.names, args, strict=True)), self.name)
+        return self.results.arrived(await context.port.in_process(self.fn, given))
 
     def _split(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         count = len(args) - self._keyword_only
