@@ -25,6 +25,9 @@ STATUSES = (
     "expired",
 )
 FINAL = frozenset(STATUSES[6:])
+OWN = {"JobRetrying": 2, "LeaseLost": 1}
+"""How many fields some kinds of events add at their end: error and due time, the lost worker."""
+
 TERMINAL = frozenset({"JobCompleted", "JobFailed", "JobCancelled", "JobDiscarded", "JobExpired"})
 
 _JOBS = """
@@ -61,7 +64,7 @@ class StoredJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A stored event; `own` is what its kind adds."""
+    """A stored event; `own` is what its kind adds, as far as `OWN` knows it."""
 
     name: str
     job_id: str
@@ -152,7 +155,7 @@ def _job(row: tuple[Any, ...], failures: dict[int, list[int]]) -> StoredJob:
 
 
 def _events(body: str) -> Iterator[Event]:
-    for name, job_id, _, _, _, _, processed, total, succeeded, failed, _, _, _, _, *own in json.loads(body):
+    for name, job_id, _, _, _, _, processed, total, succeeded, failed, *others in json.loads(body):
         yield Event(
             name=name,
             job_id=job_id,
@@ -160,7 +163,7 @@ def _events(body: str) -> Iterator[Event]:
             total=total,
             succeeded=succeeded,
             failed=failed,
-            own=tuple(own),
+            own=tuple(others[len(others) - OWN.get(name, 0) :]),
         )
 
 
