@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from aiojobs_engine.core.errors import BackendError, BackendFull, BackendUnavailable
 from aiojobs_engine.core.retry import Retry
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.runtime.context import JobContext
@@ -76,3 +77,49 @@ async def test_a_store_that_can_not_be_reached_is_asked_again_by_every_agent(mak
 
     assert (status.status, status.attempts) == (Status.COMPLETED, 1)
     assert faulty.cues_left == 0
+
+
+class Picky:
+    """A store that can't take the end of some jobs, nor any batch that holds one of them."""
+
+    def __init__(self, store: Any, error: Exception) -> None:
+        self._store = store
+        self._error = error
+        self.refused: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def settle(self, settlements: Any) -> Any:
+        if any(settlement.lease.job_id in self.refused for settlement in settlements):
+            raise self._error
+        return await self._store.settle(settlements)
+
+
+@pytest.mark.case("L9")
+@pytest.mark.parametrize("error", [BackendUnavailable("no"), BackendFull("no"), RuntimeError("no")], ids=repr)
+async def test_an_outcome_that_the_store_can_not_take_holds_up_no_other(
+    make_case: MakeCase, error: Exception
+) -> None:
+    case = make_case(concurrency=100, lease=1_000.0)
+    case.store = picky = Picky(case.store, error)
+
+    @case.registry.job()
+    async def numbered(number: int) -> int:
+        return number
+
+    async with case.running() as worker:
+        jobs = [numbered.job(number=number) for number in range(50)]
+        picky.refused = {jobs[0].id, jobs[17].id}
+        for job in jobs:
+            await case.push(job)
+        await case.clock.advance(10 if isinstance(error, BackendError) else 100)
+        found = {job.id: await case.status(job.id) for job in jobs}
+        picky.refused.clear()
+        await case.clock.advance(10)
+        after = [await case.status(job.id) for job in jobs]
+        assert worker._finalizer.is_idle
+
+    others = [job for job_id, job in found.items() if job_id not in (jobs[0].id, jobs[17].id)]
+    assert {job.status for job in others} == {Status.COMPLETED}
+    assert {job.status for job in after} == {Status.COMPLETED}

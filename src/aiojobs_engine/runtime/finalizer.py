@@ -2,7 +2,7 @@
 
 Outcomes gather while the previous write is under way and travel in one `settle`. A write that fails is
 repeated until the store answers: the token makes that safe, and the lease's end makes it unnecessary in the
-worst case.
+worst case. Batches that fail become smaller, so that an outcome that can't be stored holds up no other.
 """
 
 import logging
@@ -46,6 +46,8 @@ class Finalizer:
         self._on_scheduled = on_scheduled
         self._decider = Decider(rng, port.settings.limits.result_bytes)
         self._waiting: list[tuple[Run, Outcome]] = []
+        self._size = _BATCH
+        self._pause = _FIRST_PAUSE
         self._wake = Wake(clock)
         self._idle = Wake(clock)
         self._is_writing = False
@@ -78,14 +80,21 @@ class Finalizer:
             await self._wake.wait()
 
     async def _flush(self) -> None:
-        batch = self._waiting[:_BATCH]
+        batch = self._waiting[: self._size]
         self._is_writing = True
         try:
             settlements = await self._settlements(batch)
-            answers = await self._settle(settlements)
+            answers = await self._store.settle(settlements)
+        except Exception as error:
+            self._part(len(batch))
+            if not isinstance(error, BackendUnavailable | BackendFull):
+                raise
+            await self._wait_for_store(error)
+            return
         finally:
             self._is_writing = False
         del self._waiting[: len(batch)]
+        self._size, self._pause = min(self._size * 2, _BATCH), _FIRST_PAUSE
         if any(settlement.due_at is not None for settlement in settlements):
             self._on_scheduled()
         for (run, _), accepted in zip(batch, answers, strict=True):
@@ -94,21 +103,22 @@ class Finalizer:
             else:
                 self._report_lost(run)
 
+    def _part(self, size: int) -> None:
+        """Try half of a batch that failed; in the end one that fails alone goes behind the others."""
+        self._size = max(1, size // 2)
+        if size == 1:
+            self._waiting.append(self._waiting.pop(0))
+
+    async def _wait_for_store(self, error: Exception) -> None:
+        pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
+        logger.warning(
+            "%d outcomes wait for the store, again in %.2f s: %s", len(self._waiting), pause, error
+        )
+        await self._clock.sleep(pause * self._rng.uniform(0.5, 1.5))
+
     async def _settlements(self, batch: Sequence[tuple[Run, Outcome]]) -> list[Settlement]:
         now = self._clock.now()
         return [await self._settlement(run, outcome, now) for run, outcome in batch]
-
-    async def _settle(self, settlements: list[Settlement]) -> list[bool]:
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                return await self._store.settle(settlements)
-            except (BackendUnavailable, BackendFull) as error:
-                logger.warning(
-                    "%d outcomes wait for the store, again in %.2f s: %s", len(settlements), pause, error
-                )
-                await self._clock.sleep(pause * self._rng.uniform(0.5, 1.5))
-                pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _report_lost(self, run: Run) -> None:
         self.lost += 1
