@@ -15,7 +15,7 @@ import payload
 import pickup
 import processes
 import sleepers
-from harness.figures import Figure, Scenario, machine, table
+from harness.figures import Figure, Scenario, as_markdown, machine, table
 
 SCENARIOS = [
     module.SCENARIO
@@ -28,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Every scenario, less of each unless --full is given.")
     parser.add_argument("--full", action="store_true", help="as much of each as it does alone")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--markdown", action="store_true", help="print a table in Markdown")
     given = parser.parse_args()
     setting = {**machine(), "load": [round(os.getloadavg()[0], 2)]}
     figures = {scenario.name: _measured(scenario, is_full=given.full) for scenario in SCENARIOS}
@@ -36,6 +37,9 @@ def main() -> None:
         print(json.dumps({"machine": setting, "scenarios": told}, indent=2))
         return
     print(", ".join(f"{key} {value}" for key, value in setting.items()))
+    if given.markdown:
+        print(as_markdown(figures))
+        return
     for name, some in figures.items():
         print("\n".join([name, *table(some)]))
 

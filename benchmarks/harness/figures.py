@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -168,6 +168,17 @@ def table(figures: Sequence[Figure]) -> list[str]:
         value = f"{_short(each.value):>9} {each.unit:<6}"
         lines.append(f"  {each.name:<{width}}  {value} {spread:<22} {each.verdict}".rstrip())
     return lines
+
+
+def as_markdown(figures: Mapping[str, Sequence[Figure]]) -> str:
+    """Figures by scenario as a table for a page."""
+    lines = ["| scenario | figure | median | lowest to highest | goal |", "| --- | --- | --- | --- | --- |"]
+    for name, some in figures.items():
+        for index, each in enumerate(some):
+            spread = f"{_short(each.low)} to {_short(each.high)}" if each.low != each.high else ""
+            value = f"{_short(each.value)} {each.unit}".rstrip()
+            lines.append(f"| {'' if index else name} | {each.name} | {value} | {spread} | {each.verdict} |")
+    return "\n".join(lines)
 
 
 def as_json(scenario: Scenario, options: Options, figures: Sequence[Figure], setting: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ QUEUE = 1000
 
 _CLOSING = 5.0
 
+Pick = Callable[[Sequence[JobEvent]], Sequence[int]]
 Start = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 
 
@@ -30,7 +31,8 @@ class Subscription:
 
     Attributes:
         call: a plain function is called in a thread, an async one on the loop.
-        wants: one more condition; it is asked at every event and must be quick.
+        pick: the positions, rising, of the events of a write that may be wanted; it sees every write and
+            must be quick. `matches` still decides about each.
     """
 
     call: Callable[[Any], object]
@@ -38,7 +40,7 @@ class Subscription:
     type: str | None = None
     kind: str | None = None
     queue: str | None = None
-    wants: Callable[[JobEvent], bool] | None = None
+    pick: Pick | None = None
 
     def matches(self, event: JobEvent) -> bool:
         """Whether `event`, which is of one of the classes, is wanted."""
@@ -46,7 +48,6 @@ class Subscription:
             (self.type is None or event.type == self.type)
             and (self.kind is None or event.kind == self.kind)
             and (self.queue is None or event.queue == self.queue)
-            and (self.wants is None or self.wants(event))
         )
 
     @property
@@ -83,10 +84,12 @@ class EventBus:
         self._by_class.clear()
         self._derived = [mailbox for mailbox in self._mailboxes if JobStatusUpdated in mailbox.classes]
 
-    def wants(self, event: JobEvent) -> bool:
-        """Whether any listener takes `event`."""
-        mailboxes = self._wanting(type(event))
-        return bool(self._derived) or any(mailbox.matches(event) for mailbox in mailboxes)
+    def pick(self, events: Sequence[JobEvent]) -> Sequence[int]:
+        """The positions of the events that any listener may want, rising."""
+        if self._derived:
+            return range(len(events))
+        picked = [mailbox.pick(events) for mailbox in self._mailboxes]
+        return picked[0] if len(picked) == 1 else sorted({index for part in picked for index in part})
 
     def publish(self, events: Sequence[JobEvent]) -> None:
         """Queue events for those who want them; never waits, never raises."""
@@ -139,6 +142,15 @@ class _Mailbox:
         self.name = subscription.name
         self.task: asyncio.Task[None] | None = None
         self.dropped = 0
+
+    def pick(self, events: Sequence[JobEvent]) -> Sequence[int]:
+        if self._subscription.pick is not None:
+            return self._subscription.pick(events)
+        return [
+            index
+            for index, event in enumerate(events)
+            if isinstance(event, self.classes) and self.matches(event)
+        ]
 
     def put(self, event: JobEvent) -> None:
         if not self.matches(event):

@@ -60,7 +60,7 @@ class Lifecycle:
         session = self.door.session
         if session is not None:
             session.bus.add(subscription)
-            session.store.tap(session.bus.publish, session.bus.wants)
+            session.store.tap(session.bus.publish, session.bus.pick)
 
     async def enter(self) -> None:
         """Open, or count one more user of what is open."""
@@ -107,7 +107,7 @@ class Lifecycle:
         for subscription in [*self.listeners, *([log] if log else [])]:
             bus.add(subscription)
         if bus.is_heard:
-            store.tap(bus.publish, bus.wants)
+            store.tap(bus.publish, bus.pick)
         self.door.session = Session(
             store,
             storage=self.storage,

@@ -35,11 +35,11 @@ class EventStream(Protocol):
     def tap(
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
-        wants: Callable[[JobEvent], bool] | None = None,
+        pick: Callable[[Sequence[JobEvent]], Sequence[int]] | None = None,
     ) -> None:
         """Call `sink` on the loop with the events that this process stored, in order, after each write.
 
-        With `wants` only with those that it wants; it is asked about every event, before that has its id, so
-        it must be quick. None as the sink ends it.
+        With `pick` only with those whose positions it answers, rising; it sees every write, before the events
+        have their ids, so it must be quick. None as the sink ends it.
         """
         ...

@@ -87,6 +87,7 @@ class JobType(Generic[P, R]):
         self.arguments = ArgumentCodec(parameters[self.takes_context :], hints, name)
         self.results = ResultCodec(hints.get("return", inspect.Signature.empty))
         self._keyword_only = sum(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters)
+        self._is_direct = self.run_in == "loop" and not self._keyword_only
         self._ids = ids
         self._call_options: dict[str, Any] = {}
 
@@ -105,6 +106,8 @@ class JobType(Generic[P, R]):
             args = self.arguments.decode(claim.envelope.payload)
         except PayloadError as error:
             return Failed(error, permanent="payload")
+        if self._is_direct and not context.port.middleware:  # most jobs, spared two layers of coroutines
+            return Succeeded(await (self.fn(context, *args) if self.takes_context else self.fn(*args)))
         return Succeeded(await self.invoke(context, args))
 
     async def invoke(self, context: JobContext, args: tuple[Any, ...]) -> Any:

@@ -13,7 +13,7 @@ from aiojobs_engine.ports.clock import Clock, Wake
 _DIGITS = 18
 
 Sink = Callable[[Sequence[JobEvent]], None]
-Wants = Callable[[JobEvent], bool]
+Pick = Callable[[Sequence[JobEvent]], Sequence[int]]
 
 
 class EventLog:
@@ -22,7 +22,7 @@ class EventLog:
     def __init__(self, clock: Clock, limit: int) -> None:
         """Start empty."""
         self.sink: Sink | None = None
-        self.wants: Wants | None = None
+        self.pick: Pick | None = None
         self.last = 0
         self._clock = clock
         self._limit = max(1, limit)
@@ -46,9 +46,9 @@ class EventLog:
         self.ring()
         if self.sink is None:
             return
-        wanted = fresh if self.wants is None else [event for event in fresh if self.wants(event)]
-        if wanted:
-            self.sink(wanted)
+        picked = fresh if self.pick is None else [fresh[index] for index in self.pick(fresh)]
+        if picked:
+            self.sink(picked)
 
     def ring(self) -> None:
         """Wake all that wait."""

@@ -29,7 +29,7 @@ class MemoryStream(Part):
     def tap(
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
-        wants: Callable[[JobEvent], bool] | None = None,
+        pick: Callable[[Sequence[JobEvent]], Sequence[int]] | None = None,
     ) -> None:
-        """Call `sink` on the loop with the events of each write that `wants` wants."""
-        self._ledger.log.sink, self._ledger.log.wants = sink, wants
+        """Call `sink` on the loop with the events of each write that `pick` picks."""
+        self._ledger.log.sink, self._ledger.log.pick = sink, pick

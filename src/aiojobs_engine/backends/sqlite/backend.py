@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,7 +70,7 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         self._writer: Writer | None = None
         self._reader: Reader | None = None
         self._pid = os.getpid()
-        self._sink = self._wants = None
+        self._sink = self._pick = None
         self._max_events = max_events
         self._untrimmed = 0
         self._alarms = Alarms(path)
@@ -225,8 +225,11 @@ class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
         if written.events:
             self._bells.ring("events")
             self._trim(len(written.events))
-        if self._sink is not None and (wanted := _with_ids(written, self._wants)):
-            self._sink(wanted)
+        if self._sink is None or not written.events:
+            return
+        picked = range(len(written.events)) if self._pick is None else self._pick(written.events)
+        if picked:
+            self._sink(_with_ids(written, picked))
 
     def _trim(self, stored: int) -> None:
         """Now and then, delete the events that are too many."""
@@ -244,10 +247,8 @@ def _pass_over(trimmed: "asyncio.Future[int]") -> None:
         trimmed.exception()
 
 
-def _with_ids(written: Written, wants: Callable[[JobEvent], bool] | None) -> list[JobEvent]:
-    places = ((row, index) for row, count in written.rows for index in range(count))
+def _with_ids(written: Written, picked: Sequence[int]) -> list[JobEvent]:
+    places = [(row, index) for row, count in written.rows for index in range(count)]
     return [
-        msgspec.structs.replace(event, event_id=cursor_of(place))
-        for event, place in zip(written.events, places, strict=True)
-        if wants is None or wants(event)
+        msgspec.structs.replace(written.events[index], event_id=cursor_of(places[index])) for index in picked
     ]

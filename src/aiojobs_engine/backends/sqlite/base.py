@@ -30,7 +30,7 @@ class Part:
     _reader: Reader | None
     _pid: int
     _sink: Callable[[Sequence[JobEvent]], None] | None
-    _wants: Callable[[JobEvent], bool] | None
+    _pick: Callable[[Sequence[JobEvent]], Sequence[int]] | None
 
     async def _write(self, run: Callable[[Transaction], _T], weight: int = 1) -> _T:
         """Run an operation in the writer's transaction; to be cancelled leaves it to run to its end."""

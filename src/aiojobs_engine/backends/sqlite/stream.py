@@ -57,10 +57,10 @@ class SqliteStream(Part):
     def tap(
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
-        wants: Callable[[JobEvent], bool] | None = None,
+        pick: Callable[[Sequence[JobEvent]], Sequence[int]] | None = None,
     ) -> None:
-        """Call `sink` on the loop with the events of each write that `wants` wants."""
-        self._sink, self._wants = sink, wants
+        """Call `sink` on the loop with the events of each write that `pick` picks."""
+        self._sink, self._pick = sink, pick
 
 
 def parsed(cursor: str) -> Place:

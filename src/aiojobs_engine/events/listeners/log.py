@@ -1,6 +1,7 @@
 """One line per job that ended or is tried again, through the standard library's logging."""
 
 import logging
+from collections.abc import Sequence
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.events import (
@@ -22,21 +23,31 @@ logger = logging.getLogger("aiojobs_engine.jobs")
 CLASSES = (JobCompleted, JobFailed, JobRetrying, JobCancelled, JobDiscarded, JobExpired, LeaseLost)
 
 
+_HEARD = frozenset(CLASSES)
+
+
 def log_subscription(settings: Settings) -> Subscription | None:
     """The log listener, None when it is off everywhere; it takes only what logging is set up to show."""
     switches = Switches(settings, "log")
     if switches.is_off_everywhere:
         return None
 
-    def wants(event: JobEvent) -> bool:
-        if event.status is Status.COMPLETED and not logger.isEnabledFor(logging.INFO):
-            return False
-        return logger.isEnabledFor(level_of(event)) and switches.is_on(event.type, event.kind)
+    def pick(events: Sequence[JobEvent]) -> list[int]:
+        is_told = logger.isEnabledFor(logging.INFO)
+        return [
+            index
+            for index, event in enumerate(events)
+            if type(event) in _HEARD and (is_told or event.status is not Status.COMPLETED)
+        ]
 
-    return Subscription(call=write, classes=CLASSES, wants=wants)
+    async def write_heard(event: JobEvent) -> None:
+        if switches.is_on(event.type, event.kind):
+            write(event)
+
+    return Subscription(call=write_heard, classes=CLASSES, pick=pick)
 
 
-async def write(event: JobEvent) -> None:
+def write(event: JobEvent) -> None:
     """Log one event; the record carries `job_id`, `job_type`, `kind`, `queue`, `status` and `attempt`."""
     extra = {
         "job_id": event.job_id,

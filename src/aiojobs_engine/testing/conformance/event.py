@@ -158,6 +158,21 @@ class EventContract(Contract):
 
         assert [[event.job_id for event in call] for call in calls if call] == [["a"]]
 
+    async def test_a_tap_gets_only_what_is_picked(self, stage: Stage) -> None:
+        tapped: list[JobEvent] = []
+        seen: list[int] = []
+
+        def pick(events: Sequence[JobEvent]) -> list[int]:
+            seen.append(len(events))
+            return [index for index, event in enumerate(events) if event.job_id == "b"]
+
+        stage.backend.tap(tapped.extend, pick)
+        await stage.put("a", "b", "c")
+        await stage.put("d")
+
+        assert seen == [3, 1]
+        assert tapped == [event for event in await stage.events() if event.job_id == "b"]
+
     async def test_a_tap_can_be_taken_off(self, stage: Stage) -> None:
         tapped: list[JobEvent] = []
         stage.backend.tap(tapped.extend)
