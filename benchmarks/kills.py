@@ -106,6 +106,7 @@ def as_text(options: Options, verdict: Verdict, setting: dict[str, Any]) -> str:
         f"{verdict.held} jobs in hand of killed workers, {verdict.gone} of them were out of crashes",
         f"run again within {slowest:.2f} s, p99 {usual:.2f} s ({goal}); beside a stop within {beside:.2f} s",
         f"{verdict.unexplained} leases lost by workers that stood still by themselves",
+        f"{verdict.gave_up} workers gave up at a locked file when they started",
     ]
     lines += [f"BROKEN {breach.law}: {breach.job_id} {breach.detail}" for breach in verdict.breaches[:SHOWN]]
     return "\n".join(lines)
@@ -131,6 +132,7 @@ def as_json(options: Options, verdict: Verdict, setting: dict[str, Any]) -> str:
         "recovery_goal": options.goal,
         "out_of_crashes": verdict.gone,
         "unexplained": verdict.unexplained,
+        "gave_up": verdict.gave_up,
         "broken": {law: verdict.count(law) for law in LAWS},
         "breaches": [f"{breach.law}: {breach.job_id} {breach.detail}" for breach in verdict.breaches[:SHOWN]],
     }

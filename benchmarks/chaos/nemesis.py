@@ -13,6 +13,7 @@ from harness.process import Process
 from chaos.journal import DATABASE, DEEDS, Journal
 
 KILL, STOP, DRAIN = "kill", "stop", "drain"
+GAVE_UP = "gave up"
 
 _HELD = "SELECT id, token, parent IS NOT NULL OR chunks = 0 FROM jobs WHERE status = 4 AND worker LIKE ?"
 _LOOK = 0.02
@@ -73,11 +74,13 @@ class Nemesis:
         self._journal.close()
 
     async def _victim(self) -> Process:
-        """A worker that holds jobs just now."""
+        """A worker that holds jobs now; one that gave up by itself is replaced, as a supervisor would."""
         while True:
             for worker in self._rng.sample(self.workers, len(self.workers)):
-                worker.check_alive()
-                if worker.pid not in self._stopped and self._held(worker.pid):
+                if (code := worker.popen.poll()) is not None:
+                    self._journal.write(what=GAVE_UP, pid=worker.pid, at=time.monotonic(), code=code)
+                    self._replace(worker)
+                elif worker.pid not in self._stopped and self._held(worker.pid):
                     return worker
             await anyio.sleep(_LOOK)
 

@@ -18,6 +18,7 @@ class Verdict:
     Attributes:
         acknowledged: jobs whose dispatch returned, imports included; `jobs` counts chunks too.
         runs: how often handlers began.
+        gave_up: workers that ended by themselves: the file was locked for too long when they started.
         held: jobs that the killed workers had in hand.
         recoveries: seconds from a kill to the next run of each of these, in order.
         beside_stops: the same while another worker stood still: one that was stopped while it wrote keeps the
@@ -34,6 +35,7 @@ class Verdict:
     kills: int
     stops: int
     drains: int
+    gave_up: int
     held: int
     recoveries: tuple[float, ...]
     beside_stops: tuple[float, ...]
@@ -66,6 +68,7 @@ def judge(folder: Path) -> Verdict:
         kills=deeds["kill"],
         stops=deeds["stop"],
         drains=deeds["drain"],
+        gave_up=deeds["gave up"],
         held=sum(len(deed["held"]) for deed in history.deeds if deed["what"] == "kill"),
         recoveries=tuple(sorted(recoveries)),
         beside_stops=tuple(sorted(beside_stops)),
