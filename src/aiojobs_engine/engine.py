@@ -50,7 +50,7 @@ from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.context import Middleware
-from aiojobs_engine.runtime.registry import JobDecorator, JobType
+from aiojobs_engine.runtime.registry import JobDecorator, JobType, checked_registry
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.runtime.worker import Worker
 from aiojobs_engine.settings import load_settings
@@ -99,15 +99,18 @@ class Engine(AppMember):
         """
         if url is not None and backend is not None:
             raise ConfigError("an engine has a url or a backend, not both")
+        if clock is not None and not isinstance(clock, Clock):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"clock= takes a clock, got {clock!r:.80}")
         store = None if backend is None else checked_store(backend)
         settings = _loaded(config)
         if url is not None:
+            checked_scheme(url)
             settings = msgspec.structs.replace(settings, url=url)
         if store is None:
             checked_scheme(settings.url)
         self.settings = settings
         self.target: str | None = None
-        self.registry = registry if registry is not None else JobRegistry(clock)
+        self.registry = JobRegistry(clock) if registry is None else checked_registry(registry)
         self._has_own_backend = store is not None
         self._life = Lifecycle(store, clock=clock or SystemClock(), settings=settings, registry=self.registry)
         self._resources: Resources | None = None
@@ -180,7 +183,7 @@ class Engine(AppMember):
         Raises:
             ConfigError: a name is taken by another type.
         """
-        self.registry.include(registry)
+        self.registry.include(checked_registry(registry))
 
     def resources(self, fn: ResourcesT) -> ResourcesT:
         """Let each worker process enter `fn()` once, an async context manager; handlers find `ctx.resources`.

@@ -23,7 +23,7 @@ from aiojobs_engine.core.status import JobStatus
 from aiojobs_engine.desks import interventions
 from aiojobs_engine.events.stream import Tail
 from aiojobs_engine.ports.inspector import Result
-from aiojobs_engine.waiting import Deadline
+from aiojobs_engine.waiting import Deadline, checked_timeout
 
 if TYPE_CHECKING:
     from aiojobs_engine.lifetime.session import OpenSession, Session
@@ -69,7 +69,7 @@ class JobHandle(Generic[R_co]):
             JobNotFound: it is not stored any more.
         """
         session = self._open()
-        if timeout is not None and timeout <= 0:
+        if timeout is not None and checked_timeout(timeout) <= 0:
             found = await session.follower.look(self.id)
             if found.status not in FINAL:
                 raise TimeoutError(f"job {self.id!r} has not ended yet, it is {found.status}")

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from math import isnan
 from types import TracebackType
 
-from aiojobs_engine.core.errors import BackendClosed, BackendUnavailable, JobNotFound
+from aiojobs_engine.core.errors import BackendClosed, BackendUnavailable, ConfigError, JobNotFound
 from aiojobs_engine.core.events import TERMINAL_EVENTS
 from aiojobs_engine.core.state import FINAL
 from aiojobs_engine.events.stream import Tail
@@ -146,6 +147,17 @@ class Follower:
 
     def _futures(self, ids: Iterable[str]) -> list[asyncio.Future[None]]:
         return [future for job_id in ids for future in self._waiters.get(job_id, ()) if not future.done()]
+
+
+def checked_timeout(timeout: float) -> float:
+    """`timeout` itself.
+
+    Raises:
+        ConfigError: it is no number.
+    """
+    if not isinstance(timeout, int | float) or isnan(timeout):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"timeout is a number of seconds or None, got {timeout!r:.80}")
+    return timeout
 
 
 class Deadline:

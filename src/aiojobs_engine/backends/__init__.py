@@ -60,6 +60,8 @@ def checked_scheme(url: str) -> str:
     Raises:
         ConfigError: there is no such backend.
     """
+    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"a URL is text like 'sqlite:///jobs.db', got {url!r:.80}")
     scheme, separator, _ = url.partition("://")
     if not separator or not _SCHEME.fullmatch(scheme):
         raise ConfigError(f"{redacted(url)!r:.200} is no URL of a backend; it looks like 'sqlite:///jobs.db'")

@@ -1,7 +1,6 @@
 """`engine.dead`: the dead letter queue, where jobs out of attempts wait for replay."""
 
 from aiojobs_engine.core.errors import ConfigError, IllegalTransition, JobNotFound
-from aiojobs_engine.core.state import Trigger
 from aiojobs_engine.core.status import JobStatus
 from aiojobs_engine.desks import interventions
 from aiojobs_engine.desks.jobs import find, found, removed
@@ -88,10 +87,11 @@ class DeadDesk:
 
 
 async def _replay_one(store: Store, job_id: str) -> None:
-    (done,) = await store.retry([interventions.checked_id(job_id)])
-    if not done:
+    which = JobFilter(dead=True, ids=(interventions.checked_id(job_id),))
+    dead, _ = await store.find(which, 1, None)
+    if not dead or not all(await store.retry([job_id])):
         status = await interventions.status_of(store, job_id)
-        raise IllegalTransition(job_id, status.status, Trigger.RETRY)
+        raise IllegalTransition(job_id, status.status, "be replayed")
 
 
 async def _replay(store: Store, which: JobFilter, limit: int | None) -> int:

@@ -1,6 +1,7 @@
 """`engine.jobs`: looking at jobs, and intervening."""
 
 from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
 from aiojobs_engine.core.limits import is_storable
@@ -200,10 +201,14 @@ def checked_statuses(status: Statuses | None) -> tuple[Status, ...] | None:
     """
     if status is None:
         return None
-    words: Sequence[str] = [status] if isinstance(status, str) else list(status)
+    words: Sequence[object] = list(status) if _are_several(status) else [status]
     known = [str(each) for each in Status]
     for word in words:
         if word not in known:
             hint = did_you_mean(str(word), known) or f"; there are {', '.join(known)}"
-            raise ConfigError(f"no job has the status {word!r}{hint}")
-    return tuple(Status(word) for word in words)
+            raise ConfigError(f"no job has the status {word!r:.80}{hint}")
+    return tuple(Status(str(word)) for word in words)
+
+
+def _are_several(status: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(status, Iterable) and not isinstance(status, str | bytes)

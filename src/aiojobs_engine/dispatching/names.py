@@ -43,7 +43,7 @@ class NamedType:
         checked = checked_options(given, CALL_OPTIONS, f"{self.name}.options")
         return NamedType(self.name, self._ids, {**self._options, **checked})
 
-    def job(self, **arguments: Any) -> Job[Any]:
+    def job(self, /, **arguments: Any) -> Job[Any]:
         """A job with these arguments; a dispatch checks their names, the worker their types.
 
         Raises:

@@ -39,6 +39,7 @@ _UNANNOTATED = {
 
 P = ParamSpec("P")
 R = TypeVar("R")
+RegistryT = TypeVar("RegistryT", bound="JobRegistry")
 
 
 class JobType(Generic[P, R]):
@@ -163,7 +164,7 @@ class JobType(Generic[P, R]):
         other._call_options = {**self._call_options, **checked}
         return other
 
-    def job(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+    def job(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """A job with these arguments, not stored yet; dispatched twice it is one job.
 
         Raises:
@@ -222,8 +223,10 @@ class JobDecorator:
         """Register the handler.
 
         Raises:
-            ConfigError: its name is taken, or its signature can't be a job's.
+            ConfigError: it is no function, its name is taken, or its signature can't be a job's.
         """
+        if not callable(fn) or not hasattr(fn, "__qualname__"):
+            raise ConfigError(f"@job(...) decorates a function, got {fn!r:.80}")
         options = dict(self._options)
         name = options.pop("name", None) or f"{module_of(fn)}.{fn.__qualname__}".replace(".<locals>", "")
         made: JobType[..., Any] = JobType(fn, name=name, kind="job", options=options, ids=self._registry.ids)
@@ -290,6 +293,17 @@ class JobRegistry:
     def names(self) -> Iterable[str]:
         """All names, in the order of registration."""
         return self.types.keys()
+
+
+def checked_registry(registry: RegistryT) -> RegistryT:
+    """`registry` itself.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not isinstance(registry, JobRegistry):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"job types are collected in a JobRegistry, got {registry!r:.80}")
+    return registry
 
 
 def module_of(fn: Callable[..., Any]) -> str:

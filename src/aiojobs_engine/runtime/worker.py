@@ -14,6 +14,7 @@ from typing import Any
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import BackendError, ConfigError
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.options import published
 from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
@@ -149,9 +150,11 @@ class Worker:
         )
 
     def _queues(self, queues: Sequence[str] | None) -> tuple[str, ...]:
+        if isinstance(queues, str):
+            raise ConfigError(f"queues is a list of names, got {queues!r:.80}")
         chosen = queues or self._settings.worker.queues
         if chosen:
-            return tuple(dict.fromkeys(chosen))
+            return tuple(dict.fromkeys(checked_name(name, "a queue") for name in chosen))
         return tuple(dict.fromkeys(options.queue for options in self._runs.options.values()))
 
     @property
@@ -314,6 +317,6 @@ class Worker:
 
 def _limit(settings: Settings, concurrency: int | None) -> int:
     limit = settings.worker.concurrency if concurrency is None else concurrency
-    if limit < 1:
-        raise ConfigError(f"concurrency must be at least 1, got {limit}")
+    if not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"concurrency must be a whole number of at least 1, got {limit!r:.80}")
     return limit
