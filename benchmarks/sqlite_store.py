@@ -1,4 +1,4 @@
-"""The SQLite store alone, without an engine: enqueue, then claim and settle in batches, beside a bare loop."""
+"""The SQLite store without an engine: enqueue, then claim and settle in batches, beside a bare loop."""
 
 import asyncio
 import time
