@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from aiojobs_engine import Engine, EngineError, Retry
+from aiojobs_engine import Engine, EngineError, Retry, Status
 from aiojobs_engine.backends import sqlite  # noqa: F401 - no descriptor is left to import it later
 
 DESCRIPTORS = 64
@@ -92,17 +92,18 @@ async def _through(engine: Engine, name: str, exhaust: Any, lift: Any) -> dict[s
         frugal = [await engine.dispatch("needs_nothing") for _ in range(JOBS)]
         for handle in frugal:
             await handle.result(timeout=10)
-        await asyncio.sleep(1.0)
         meanwhile = [await handle.status() for handle in needy]
+        while not all(job.attempts and job.error for job in meanwhile):
+            await asyncio.sleep(0.02)
+            meanwhile = [await handle.status() for handle in needy]
         lift(held)
         for handle in needy:
             await handle.result(timeout=20)
         after = [await handle.status() for handle in needy]
         health = await engine.health()
     return {
-        "meanwhile": sorted({str(job.status) for job in meanwhile}),
-        "failed attempts": min(job.attempts for job in meanwhile),
-        "error": meanwhile[0].error.message if meanwhile[0].error else "",
+        "ended meanwhile": sum(job.status is Status.COMPLETED for job in meanwhile),
+        "errors": sorted({job.error.message for job in meanwhile if job.error}),
         "after": sorted({str(job.status) for job in after}),
         "crashes": max(job.crashes for job in after),
         "health": health.problems,

@@ -30,8 +30,8 @@ def test_without_descriptors_an_engine_says_so_and_a_worker_goes_on_when_there_a
 
     assert told["refused"].startswith(f"BackendUnavailable: {tmp_path / 'jobs.db'} can't be opened: ")
     assert "Too many open files" in told["refused"]
-    assert "Too many open files" in told["error"]
-    assert (told["meanwhile"], told["after"], told["crashes"]) == (["retrying"], ["completed"], 0)
+    assert all("Too many open files" in error for error in told["errors"])
+    assert (told["ended meanwhile"], told["after"], told["crashes"]) == (0, ["completed"], 0)
     assert told["health"] == []
 
 
@@ -39,8 +39,8 @@ def test_without_descriptors_an_engine_says_so_and_a_worker_goes_on_when_there_a
 def test_without_threads_jobs_that_need_one_fail_an_attempt_and_keep_no_slot(tmp_path: Path) -> None:
     told = _told(exhausted_program, "threads", str(tmp_path))
 
-    assert told["error"] == "can't start new thread"
-    assert (told["meanwhile"], told["after"], told["crashes"]) == (["retrying"], ["completed"], 0)
+    assert told["errors"] == ["can't start new thread"]
+    assert (told["ended meanwhile"], told["after"], told["crashes"]) == (0, ["completed"], 0)
     assert told["health"] == []
 
 

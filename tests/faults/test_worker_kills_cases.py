@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -14,14 +15,22 @@ from tests.cases.invariants import check_store
 from tests.faults.case_processes import BOUND, RESCUE, Scene, T, case_app
 
 
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Scene]:
+    """A store without workers; what it holds at the end is checked."""
+    scene = Scene(folder)
+    async with scene.engine:
+        try:
+            yield scene
+        finally:
+            scene.close()
+        await check_store(scene.store)
+
+
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    """A store without workers; what it holds at the end is checked."""
-    scene = Scene(tmp_path)
-    async with scene.engine:
+    async with opened(tmp_path) as scene:
         yield scene
-        scene.close()
-        await check_store(scene.store)
 
 
 @pytest.mark.case("W1")
@@ -208,9 +217,9 @@ async def test_the_store_refuses_a_finalize_that_was_held_up_whatever_was_checke
 
 @pytest.mark.case("W12")
 async def test_the_only_worker_that_stood_still_finishes_once_under_the_current_token(scene: Scene) -> None:
-    lease = 0.5
+    lease = 0.3
     (job_id,) = await scene.dispatch(case_app.sleeps, seconds=1.0)
-    worker = scene.worker(AIOJOBS_WORKER__LEASE=str(lease), AIOJOBS_WORKER__RESCUE_INTERVAL="0.2")
+    worker = scene.worker(AIOJOBS_WORKER__LEASE=str(lease), AIOJOBS_WORKER__RESCUE_INTERVAL="0.1")
     (begin,) = await scene.until(lambda: scene.log(job_id, "begin"), "the job runs")
 
     worker.send_signal(signal.SIGSTOP)
@@ -226,10 +235,24 @@ async def test_the_only_worker_that_stood_still_finishes_once_under_the_current_
 
 
 @pytest.mark.case("W13", "W14")
-@pytest.mark.parametrize("how", ["exit", "segfault", "killed for its memory"])
-async def test_a_job_that_takes_its_worker_along_is_buried_and_costs_few_workers(
-    scene: Scene, how: str
-) -> None:
+async def test_a_job_that_takes_its_worker_along_is_buried_and_costs_few_workers(tmp_path: Path) -> None:
+    buried: list[str] = []
+
+    async def bury(how: str) -> None:
+        folder = tmp_path / how.replace(" ", "_")
+        folder.mkdir()
+        async with opened(folder) as scene:
+            await _buried(scene, how)
+            buried.append(how)
+
+    async with anyio.create_task_group() as together:
+        for how in ("exit", "segfault", "killed for its memory"):
+            together.start_soon(bury, how)
+
+    assert len(buried) == 3
+
+
+async def _buried(scene: Scene, how: str) -> None:
     (job_id,) = await scene.dispatch(case_app.poison, how=how)
     supervisor = scene.worker("-p", "1", AIOJOBS_WORKER__LEASE="0.5", AIOJOBS_WORKER__RESCUE_INTERVAL="0.2")
 
