@@ -309,7 +309,7 @@ async def test_a_job_that_comes_back_to_the_worker_that_runs_it_ends_its_first_r
     async with case.running() as worker:
         job_id = await case.push(task.job())
         await case.clock.rest()
-        for agent in ("heartbeat", "rescuer", "promoter", "pruner"):
+        for agent in ("heartbeat", "guard", "rescuer", "promoter", "pruner"):
             await worker._agents.stop(agent)
         await case.clock.advance(3 * T)
         if rescued_by == "itself":

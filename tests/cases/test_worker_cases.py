@@ -17,7 +17,7 @@ from aiojobs_engine.runtime.worker import Worker
 from tests.cases.conftest import MakeCase
 
 T = 2.0
-AGENTS = ("heartbeat", "rescuer", "promoter", "pruner", "watcher")
+AGENTS = ("heartbeat", "guard", "rescuer", "promoter", "pruner", "watcher")
 
 
 async def stand_still(worker: Worker) -> None:

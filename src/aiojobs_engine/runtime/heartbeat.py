@@ -52,16 +52,22 @@ class Heartbeat:
             pause = self._lease / 3 if await self.beat() else self._lease / 10
             await self._clock.sleep(pause)
 
+    async def guard(self) -> None:
+        """End runs before their leases do, until cancelled, also while a renewal gets no answer."""
+        while True:
+            await self._clock.sleep(self._lease / 10)
+            self._give_up_overdue()
+
     async def beat(self) -> bool:
-        """Renew once; whether the store answered. Where it doesn't, runs end before their leases do."""
+        """Renew once; whether the store answered."""
         sent_at = self._clock.monotonic()
         runs = [run for run in self._slots.runs.values() if not run.is_finalized]
         try:
             await self._store.beat(self._describe())
             answers = await self._store.extend([run.claim.lease for run in runs], self._lease)
-        except BackendError as error:
-            logger.warning("leases could not be renewed: %s", error)
-            self._give_up_overdue(runs)
+        except Exception as error:
+            is_strange = not isinstance(error, BackendError)
+            logger.warning("leases could not be renewed: %s", error, exc_info=is_strange)
             return False
         self.beaten_at = sent_at
         for run, answer in zip(runs, answers, strict=True):
@@ -82,10 +88,10 @@ class Heartbeat:
             if run.context is not None:
                 run.context.stopping = True
 
-    def _give_up_overdue(self, runs: list[Run]) -> None:
+    def _give_up_overdue(self) -> None:
         margin = self._lease * _SAFE_SHARE
         now = self._clock.monotonic()
-        for run in runs:
+        for run in list(self._slots.runs.values()):
             if now - run.leased_at > margin and not run.is_finalized:
                 self._lose(run)
 

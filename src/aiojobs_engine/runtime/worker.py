@@ -227,6 +227,7 @@ class Worker:
     def _start_agents(self) -> None:
         self._agents.start("finalizer", self._finalizer.run)
         self._agents.start("heartbeat", self._heartbeat.run)
+        self._agents.start("guard", self._heartbeat.guard)
         self._agents.start("promoter", self._promoter.run)
         self._agents.start("rescuer", self._rescuer.run)
         self._agents.start("pruner", self._pruner.run)
