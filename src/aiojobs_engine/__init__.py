@@ -54,6 +54,7 @@ from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
+from aiojobs_engine.desks.cron import CronRun, CronStatus
 from aiojobs_engine.desks.health import Health
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
@@ -68,6 +69,8 @@ __all__ = [
     "BackendFull",
     "BackendUnavailable",
     "ConfigError",
+    "CronRun",
+    "CronStatus",
     "Discard",
     "Engine",
     "EngineError",
