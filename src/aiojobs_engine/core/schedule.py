@@ -267,7 +267,7 @@ def _compiled(fields: str, expression: str) -> Callable[[datetime], datetime | N
         found.get_next(float)
     except ValueError as error:
         raise ConfigError(
-            f"cron expression {expression!r:.80} never fires: no date in {SEARCH_YEARS} years fits all its fields"
+            f"cron expression {expression!r:.80} never fires: no date in {SEARCH_YEARS} years fits"
         ) from error
 
     def following(wall: datetime) -> datetime | None:
