@@ -12,7 +12,7 @@ both must fit, which is Debian's rule too.
 import hashlib
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -39,10 +39,22 @@ NICKNAMES = {
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _WITH_SECONDS = ("second", *_FIELDS)
 _TIMES = frozenset({"second", "minute", "hour"})
-_LARGEST_STEP = {"second": 59, "minute": 59, "hour": 23, "day of month": 31, "month": 12, "day of week": 7}
-_NAMES = frozenset(
-    "jan feb mar apr may jun jul aug sep oct nov dec sun mon tue wed thu fri sat l".split()  # noqa: SIM905
-)
+_WHOLE = {
+    "second": range(60),
+    "minute": range(60),
+    "hour": range(24),
+    "day of month": range(1, 32),
+    "month": range(1, 13),
+    "day of week": range(7),
+}
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_NUMBERS = {
+    "month": {name: number for number, name in enumerate(_MONTHS, 1)},
+    "day of week": {**{name: number for number, name in enumerate(_DAYS)}, "7": 0},
+}
+_WORDS = frozenset({*_MONTHS, *_DAYS, "l"})
+_LIBRARY_FORM = re.compile(r"[*l#]")
 _FIELD = re.compile(r"[0-9a-z*/,#-]+")
 _WORD = re.compile(r"[a-z]+")
 _STEP = re.compile(r"/(\d+)")
@@ -94,7 +106,7 @@ class Schedule:
         self._follows_elapsed_time = any(
             field.startswith("*") for name, field in zip(names, fields, strict=True) if name in _TIMES
         )
-        self._next_wall = _compiled(" ".join(fields), spec.expression)
+        self._next_wall = _compiled(fields, spec.expression)
         self._zone = _zone(spec.tz)
 
     def next_fire(self, after: Instant) -> Instant | None:
@@ -212,7 +224,7 @@ def checked_expression(expression: str) -> str:
         ConfigError: it is malformed or impossible.
     """
     fields = _checked_fields(expression)
-    _compiled(" ".join(fields), expression)
+    _compiled(fields, expression)
     return " ".join(fields)
 
 
@@ -246,24 +258,71 @@ def _checked_fields(expression: object) -> list[str]:
 
 def _fault_of(field: str, name: str, names: tuple[str, ...]) -> str:
     """What is wrong with one field, in words; empty when it is right."""
-    strange = [word for word in _WORD.findall(field) if word not in _NAMES]
+    strange = [word for word in _WORD.findall(field) if word not in _WORDS]
     if strange or not _FIELD.fullmatch(field):
         return "holds characters or words that cron doesn't know"
-    largest = _LARGEST_STEP[name]
+    largest = len(_WHOLE[name]) - (name not in ("day of month", "month", "day of week"))
     if any(not 1 <= int(step) <= largest for step in _STEP.findall(field)):
         return f"has a step that is not within 1 to {largest}"
-    others = " ".join(field if each == name else "*" for each in names)
     try:
-        _croniter(others)
+        _croniter(" ".join(_spelled_out(field, name) if each == name else "*" for each in names))
     except ValueError:
         return "is malformed or out of range"
     return ""
 
 
-def _compiled(fields: str, expression: str) -> Callable[[datetime], datetime | None]:
+def _all_spelled_out(fields: Sequence[str]) -> list[str]:
+    """The fields in a form that the library takes at its word."""
+    names = _WITH_SECONDS if len(fields) == len(_WITH_SECONDS) else _FIELDS
+    spelled = [_spelled_out(field, name) for name, field in zip(names, fields, strict=True)]
+    month_day, week_day = spelled[-3], spelled[-1]
+    if not month_day.startswith("*") and not week_day.startswith("*"):
+        # the library takes a list of all days for a star, with which the other field would count alone
+        if _is_whole(month_day, "day of month") or _is_whole(week_day, "day of week"):
+            spelled[-3] = spelled[-1] = "*"
+    return spelled
+
+
+def _is_whole(spelled: str, name: str) -> bool:
+    return spelled == ",".join(map(str, _WHOLE[name]))
+
+
+def _spelled_out(field: str, name: str) -> str:
+    """The values of a field as a list of numbers, for the library takes ranges like `0-0` for all; stars stay.
+
+    Raises:
+        ValueError: it is malformed or out of range.
+    """
+    if _LIBRARY_FORM.search(field):
+        return field
+    whole, values = _WHOLE[name], set[int]()
+    for part in field.split(","):
+        span, slash, step = part.partition("/")
+        low, dash, high = span.partition("-")
+        first = _number(low, name)
+        last = _number(high, name) if dash else whole[-1] if slash else first
+        run = (
+            range(first, last + 1)
+            if first <= last
+            else [*range(first, whole[-1] + 1), *range(whole[0], last + 1)]
+        )
+        values.update(run[:: int(step) if slash else 1])
+    return ",".join(map(str, sorted(values)))
+
+
+def _number(text: str, name: str) -> int:
+    number = _NUMBERS.get(name, {}).get(text)
+    if number is None:
+        number = int(text)
+    if number not in _WHOLE[name]:
+        raise ValueError(f"{number} is out of range")
+    return number
+
+
+def _compiled(fields: Sequence[str], expression: str) -> Callable[[datetime], datetime | None]:
     """From a wall time to the next one that fits, None when there is none within 5 years."""
     try:
-        found = _croniter(fields)
+        found = _croniter(" ".join(_all_spelled_out(fields)))
         found.get_next(float)
     except ValueError as error:
         raise ConfigError(

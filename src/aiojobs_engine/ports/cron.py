@@ -163,7 +163,7 @@ class CronStore(Protocol):
         ...
 
     async def crons_version(self) -> int:
-        """A number that changes when an entry is new, changed, removed, enabled or disabled, but by no fire."""
+        """A number that changes when an entry is new, changed, removed, enabled or disabled, by no fire."""
         ...
 
     async def crons(self) -> list[CronRecord]:

@@ -38,7 +38,8 @@ def entry(stage: Stage, name: str = NAME, *, expression: str = "* * * * *", **fi
 def fire(stage: Stage, of: CronEntry, at: Instant, **fields: Any) -> Fire:
     """A fire of an entry, with its job."""
     job = stage.envelope(fire_id(of.name, at))
-    return Fire(**{"name": of.name, "revision": of.revision, "at": at, "job": job, **fields})
+    given: dict[str, Any] = {"name": of.name, "revision": of.revision, "at": at, "job": job, **fields}
+    return Fire(**given)
 
 
 async def put(stage: Stage, **fields: Any) -> CronEntry:
