@@ -276,10 +276,10 @@ def _all_spelled_out(fields: Sequence[str]) -> list[str]:
     names = _WITH_SECONDS if len(fields) == len(_WITH_SECONDS) else _FIELDS
     spelled = [_spelled_out(field, name) for name, field in zip(names, fields, strict=True)]
     month_day, week_day = spelled[-3], spelled[-1]
-    if not month_day.startswith("*") and not week_day.startswith("*"):
+    is_every = _is_whole(month_day, "day of month") or _is_whole(week_day, "day of week")
+    if is_every and not month_day.startswith("*") and not week_day.startswith("*"):
         # the library takes a list of all days for a star, with which the other field would count alone
-        if _is_whole(month_day, "day of month") or _is_whole(week_day, "day of week"):
-            spelled[-3] = spelled[-1] = "*"
+        spelled[-3] = spelled[-1] = "*"
     return spelled
 
 
@@ -288,7 +288,7 @@ def _is_whole(spelled: str, name: str) -> bool:
 
 
 def _spelled_out(field: str, name: str) -> str:
-    """The values of a field as a list of numbers, for the library takes ranges like `0-0` for all; stars stay.
+    """The values of a field as a list of numbers; stars stay. The library takes a range like `0-0` for all.
 
     Raises:
         ValueError: it is malformed or out of range.
@@ -301,12 +301,13 @@ def _spelled_out(field: str, name: str) -> str:
         low, dash, high = span.partition("-")
         first = _number(low, name)
         last = _number(high, name) if dash else whole[-1] if slash else first
-        run = (
-            range(first, last + 1)
-            if first <= last
-            else [*range(first, whole[-1] + 1), *range(whole[0], last + 1)]
-        )
+        if name == "day of week" and high == "7" and low != "7":
+            last = 7
+        wrapped = [*range(first, whole[-1] + 1), *range(whole[0], last + 1)]
+        run = range(first, last + 1) if first <= last else wrapped
         values.update(run[:: int(step) if slash else 1])
+    if name == "day of week":
+        values = {value % 7 for value in values}
     return ",".join(map(str, sorted(values)))
 
 

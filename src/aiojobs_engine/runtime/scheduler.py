@@ -152,7 +152,11 @@ class Scheduler:
         """Fire all that is due now; the instant of the next fire, None without one. May be repeated."""
         await self._look()
         while fires := self._due(self._clock.now()):
-            answers = await self._store.fire(fires)
+            try:
+                answers = await self._store.fire(fires)
+            except BaseException:
+                self._version = _UNKNOWN  # whether they fired is open, so the entries are read anew
+                raise
             for fire, answer in zip(fires, answers, strict=True):
                 self._take_in(fire, answer.outcome, answer.settled_to)
         while self._heap and not self._is_valid(self._heap[0]):
