@@ -136,8 +136,8 @@ async def test_what_is_wrong_is_said_when_it_is_asked_for(app: App) -> None:
     cron = app.engine.cron
     with pytest.raises(ConfigError, match="no cron entry 'fife'; did you mean 'five'"):
         await cron.run_now("fife")
+    await cron.enable("five")
     with pytest.raises(ConfigError, match="in code is named 'five'"):
-        await cron.enable("five")
         await cron.add("five", "@daily", "five", args={"number": 1})
     with pytest.raises(ConfigError, match="stands in code"):
         await cron.remove("five")
@@ -162,7 +162,7 @@ async def test_what_is_wrong_is_said_when_it_is_asked_for(app: App) -> None:
         ("@daily", {"missed": "some"}, "missed is one of one, skip, all"),
         ("@daily", {"overlap": "skipp"}, "did you mean 'skip'"),
         ("@daily", {"jitter": -1}, "at least 0"),
-        ("@daily", {"start": datetime(2026, 1, 1)}, "time zone"),
+        ("@daily", {"start": NEW_YEAR.replace(tzinfo=None)}, "time zone"),
         ("@daily", {"start": NEW_YEAR, "end": NEW_YEAR - timedelta(1)}, "never fire"),
         ("@daily", {"environments": "production"}, "list of names"),
         ("@daily", {"id": "x"}, "no option 'id'"),
@@ -205,16 +205,15 @@ async def test_a_test_of_a_user_sees_a_day_of_entries_at_their_moments() -> None
         moments.append(datetime.fromtimestamp(t.clock.now() / 1000, UTC))
 
     async with TestEngine(engine, start=datetime(2026, 3, 28, tzinfo=UTC)) as t:
-        counts = await t.advance(3 * 86_400)
+        await t.advance(3 * 86_400)
 
-    assert counts == {"completed": 3}
     assert [f"{each:%d %H:%M}" for each in moments] == ["28 01:30", "29 01:00", "30 00:30"]
 
 
 async def test_a_handler_that_takes_longer_than_the_interval_skips_a_fire() -> None:
     engine = Engine("memory://")
 
-    @engine.cron("*/5 * * * *", name="slow")
+    @engine.cron("*/5 * * * *", name="slow", timeout=0)
     async def slow() -> None:
         await t.clock.sleep(420)
 

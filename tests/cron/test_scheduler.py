@@ -114,7 +114,7 @@ async def test_a_scheduler_that_stood_still_for_long_fires_nothing_again(stand: 
 
 @pytest.mark.case("C3")
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_fire_whose_answer_is_lost_is_asked_for_again_and_fires_once(after: bool) -> None:
+async def test_a_fire_whose_answer_is_lost_is_asked_for_again_and_fires_once(*, after: bool) -> None:
     clock = ManualClock()
     store = FaultyBackend(MemoryBackend(clock=clock))
     await store.open()

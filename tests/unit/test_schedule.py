@@ -1,9 +1,10 @@
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice, pairwise
-from time import perf_counter
+from time import perf_counter  # noqa: TID251 - the bound of the search is one of real time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -187,10 +188,8 @@ def test_a_wrong_or_impossible_expression_is_refused_with_its_field(expression: 
 def test_the_search_ends_soon(expression: str) -> None:
     def took() -> float:
         started_at = perf_counter()
-        try:
+        with suppress(ConfigError):
             schedule(expression, "America/New_York").next_fire(instant(datetime(2097, 1, 1, tzinfo=UTC)))
-        except ConfigError:
-            pass
         return perf_counter() - started_at
 
     assert min(took() for _ in range(5)) < 0.010
@@ -275,14 +274,14 @@ def test_the_id_of_a_fire_says_which_entry_and_instant() -> None:
 @given(
     st.sampled_from(ZONES),
     st.sampled_from(["*/5 * * * *", "30 2 * * *", "0 0 1 * *", "*/7 */5 * * * *", "@yearly"]),
-    st.datetimes(datetime(2020, 1, 1), datetime(2027, 1, 1)),
+    st.integers(1_577_836_800, 1_798_761_600),
     st.integers(1, 10_000_000_000),
 )
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_the_newest_fire_is_the_last_one_before_the_next(
-    tz: str, expression: str, after: datetime, span: int
+    tz: str, expression: str, after: int, span: int
 ) -> None:
-    of, start = schedule(expression, tz), instant(after.replace(tzinfo=UTC))
+    of, start = schedule(expression, tz), Instant(after * 1000)
     until = Instant(start + span)
 
     newest = of.newest_fire(start, until)
@@ -407,7 +406,8 @@ def test_the_schedule_equals_a_scan_of_every_minute(
 def _dates(oracle: Oracle) -> Iterator[bool]:
     """Whether a time of the day fits, day by day for five years."""
     time = timedelta(hours=min(oracle.hours), minutes=min(oracle.minutes))
-    return (oracle.fits(datetime(2000, 1, 1) + DAY * number + time) for number in range(365 * 5))
+    start = datetime(2000, 1, 1, tzinfo=UTC) + time
+    return (oracle.fits(start + DAY * number) for number in range(365 * 5))
 
 
 @pytest.mark.case("C11")
