@@ -5,6 +5,7 @@
 
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.registry import JobRegistry
+from aiojobs_engine.core import frequencies
 from aiojobs_engine.core.errors import (
     BackendClosed,
     BackendError,
@@ -125,6 +126,7 @@ __all__ = [
     "UnfinishedResult",
     "UnknownJobType",
     "current_job",
+    "frequencies",
     "load_settings",
     "status_updated",
 ]

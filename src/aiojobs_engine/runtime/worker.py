@@ -105,11 +105,7 @@ class Worker:
             deadlines=self._deadlines,
         )
         self._make_agents(rng or Random(), isolate, queues)
-        self._scheduler = (
-            None
-            if crons is None
-            else Scheduler(store, clock, own=crons, environment=settings.worker.environment)
-        )
+        self._scheduler = None if crons is None else self._make_scheduler(crons)
         self._burst = self._make_burst(await_retries=await_retries) if burst else None
 
     def _make_agents(self, rng: Random, isolate: Isolate | None, queues: Sequence[str] | None) -> None:
@@ -146,6 +142,10 @@ class Worker:
         every = min(settings.rescue_interval, settings.lease / 4)
         self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
         self._pruner = Pruner(store, clock, self._settings, self._port.remove_files)
+
+    def _make_scheduler(self, crons: Sequence[CronEntry]) -> Scheduler:
+        environment = self._settings.worker.environment
+        return Scheduler(self._store, self._clock, own=crons, environment=environment)
 
     def _make_burst(self, *, await_retries: bool) -> Burst:
         return Burst(
