@@ -160,7 +160,7 @@ async def test_what_is_wrong_is_said_when_it_is_asked_for(app: App) -> None:
         ("@daily", {"tz": "Europe/Pariss"}, "Europe/Paris"),
         ("@daily", {"missed": "all"}, "needs missed_within"),
         ("@daily", {"missed": "some"}, "missed is one of one, skip, all"),
-        ("@daily", {"overlap": "skipp"}, "did you mean 'skip'"),
+        ("@daily", {"overlap": "queu"}, "did you mean 'queue'"),
         ("@daily", {"jitter": -1}, "at least 0"),
         ("@daily", {"start": NEW_YEAR.replace(tzinfo=None)}, "time zone"),
         ("@daily", {"start": NEW_YEAR, "end": NEW_YEAR - timedelta(1)}, "never fire"),
