@@ -11,6 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, cast, get_overloads
 
 import msgspec
@@ -18,13 +19,15 @@ import msgspec
 import aiojobs_engine
 from aiojobs_engine import testing
 from aiojobs_engine.bulk.importer import ImportArguments
-from aiojobs_engine.core import errors
+from aiojobs_engine.core import errors, frequencies
 from aiojobs_engine.core.job import CallOptions, TypeOptions
+from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.jobs import JobsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
 from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
+from aiojobs_engine.runtime.cron import CronOptions
 from docs.pages import DOCS, table, write
 
 API = DOCS / "reference" / "api.md"
@@ -34,6 +37,7 @@ DESKS = {
     "engine.jobs": JobsDesk,
     "engine.queues": QueuesDesk,
     "engine.dead": DeadDesk,
+    "engine.cron": CronDesk,
     "engine.failures": FailuresDesk,
     "engine.workers": WorkersDesk,
     "engine.types": TypesDesk,
@@ -80,7 +84,19 @@ CALL = {
     "force_single": "run as one job, however many rows there are; all of them are in memory at once",
     "max_failures": "stop when more rows than these have failed",
 }
+CRON = {
+    "args": "the arguments of each fire, by name",
+    "tz": "a name of the time zone database, `UTC` without",
+    "jitter": "each fire is due up to so much later than its instant",
+    "start": "it fires at no instant before this one",
+    "end": "it fires at no instant after this one",
+    "missed": "what becomes of fires that came to no scheduler in time: `one`, `skip` or `all`",
+    "missed_within": "the age up to which missed fires are made up for; `all` needs it",
+    "overlap": "while a job of an earlier fire has not ended: `skip`, `queue` or `cancel_running`",
+    "environments": "it fires only in workers whose `worker.environment` is one of these",
+}
 GROUPS = {
+    "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
     "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "current_job"],
     "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
@@ -100,6 +116,7 @@ def api() -> dict[str, str]:
     """The generated parts of the page of names."""
     found = {group: "\n\n".join(_entry(name) for name in names) for group, names in GROUPS.items()}
     found |= {"options": _options(OPTIONS, TypeOptions, CallOptions), "call": _options(CALL, ImportArguments)}
+    found |= {"frequencies": _frequencies(), "cron-options": _options(CRON, _cron_options())}
     return found | {"events": _events(), "signals": "\n\n".join(_entry(name) for name in SIGNALS)}
 
 
@@ -113,8 +130,25 @@ def documented() -> set[str]:
     grouped = {name for names in GROUPS.values() for name in names}
     events = {"JobEvent", "status_updated", *_event_names()}
     return (
-        grouped | events | {*SIGNALS, "EngineError"} | {kind.__name__ for kind in _below(errors.EngineError)}
+        grouped
+        | events
+        | {"frequencies", *SIGNALS, "EngineError"}
+        | {kind.__name__ for kind in _below(errors.EngineError)}
     )
+
+
+def _cron_options() -> Any:
+    """What the decorator of an entry takes beside the options of a job."""
+    own = {name: hint for name, hint in CronOptions.__annotations__.items() if name in CRON}
+    return SimpleNamespace(__annotations__=own)
+
+
+def _frequencies() -> str:
+    made = [
+        fn for name, fn in vars(frequencies).items() if inspect.isfunction(fn) and not name.startswith("_")
+    ]
+    own = [fn for fn in made if fn.__module__ == frequencies.__name__]
+    return "\n\n".join(f"#### frequencies.{fn.__name__}\n\n{_callable(fn)}" for fn in own)
 
 
 def _options(meanings: Mapping[str, str], *kinds: Any) -> str:

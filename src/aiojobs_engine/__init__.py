@@ -5,6 +5,7 @@
 
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.registry import JobRegistry
+from aiojobs_engine.core import frequencies
 from aiojobs_engine.core.errors import (
     BackendClosed,
     BackendError,
@@ -54,6 +55,7 @@ from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
+from aiojobs_engine.desks.cron import CronRun, CronStatus
 from aiojobs_engine.desks.health import Health
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
@@ -68,6 +70,8 @@ __all__ = [
     "BackendFull",
     "BackendUnavailable",
     "ConfigError",
+    "CronRun",
+    "CronStatus",
     "Discard",
     "Engine",
     "EngineError",
@@ -122,6 +126,7 @@ __all__ = [
     "UnfinishedResult",
     "UnknownJobType",
     "current_job",
+    "frequencies",
     "load_settings",
     "status_updated",
 ]

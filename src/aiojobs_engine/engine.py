@@ -30,12 +30,14 @@ from aiojobs_engine.core.job import Job, TypeOptions
 from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.core.urls import redacted
+from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.health import Health, health
 from aiojobs_engine.desks.jobs import JobsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
 from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
+from aiojobs_engine.dispatching.crons import entries_in_code
 from aiojobs_engine.dispatching.dispatcher import Dispatcher, Jobs
 from aiojobs_engine.dispatching.names import NamedType
 from aiojobs_engine.events.bus import Subscription, checked_classes
@@ -73,7 +75,7 @@ class Engine(AppMember):
         registry: the job types.
         settings: the configuration in force.
         target: the `module:attribute` that a command line loaded it from, None elsewhere.
-        jobs, queues, dead, workers, types, failures: the desks for people and programs that intervene.
+        jobs, queues, dead, cron, workers, types, failures: the desks for people and programs that intervene.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class Engine(AppMember):
         self.jobs = JobsDesk(door)
         self.queues = QueuesDesk(door)
         self.dead = DeadDesk(door)
+        self.cron = CronDesk(door, self.registry)
         self.workers = WorkersDesk(door)
         self.types = TypesDesk(door)
         self.failures = FailuresDesk(door)
@@ -315,17 +318,20 @@ class Engine(AppMember):
         concurrency: int | None = None,
         burst: bool = False,
         await_retries: bool = True,
+        cron: bool | None = None,
         on_entered: Callable[[], None] | None = None,
     ) -> Worker:
         """A worker on the open engine, not running yet: `await worker.run()` runs it until `worker.stop()`.
 
         Args:
+            cron: whether it fires cron entries; `worker.cron` says so without. A burst fires none.
             on_entered: called when the resources are entered.
 
         Raises:
             ConfigError: nothing is registered, or a number is out of range.
         """
         session = self._life.door()
+        fires = not burst and (self.settings.worker.cron if cron is None else cron)
         resources = self._resources if on_entered is None else entering(self._resources, on_entered)
         return Worker(
             session.store,
@@ -340,6 +346,7 @@ class Engine(AppMember):
             concurrency=concurrency,
             burst=burst,
             await_retries=await_retries,
+            crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
         )
 

@@ -13,8 +13,9 @@ ALL = (
     [f"W{number}" for number in range(1, 21)]
     + [f"L{number}" for number in range(1, 14)]
     + [f"J{number}" for number in range(1, 21)]
+    + [f"C{number}" for number in range(1, 12)]
 )
-ROW = re.compile(r"\| ([WLJ]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
+ROW = re.compile(r"\| ([WLJC]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
 
 
 def _marked() -> dict[str, set[str]]:

@@ -10,6 +10,7 @@ from aiojobs_engine.bulk.row_types import RowT
 from aiojobs_engine.core.job import CallOptions, RunIn
 from aiojobs_engine.runtime import registry as runtime
 from aiojobs_engine.runtime.context import JobContext
+from aiojobs_engine.runtime.cron import CronDecorator, CronOptions, cron
 
 
 class ImporterOptions(CallOptions, total=False):
@@ -80,6 +81,7 @@ class JobRegistry(runtime.JobRegistry):
 
     Attributes:
         types: by name, in the order of registration.
+        crons: the cron entries by name, which is that of their job type.
     """
 
     def importer(
@@ -93,3 +95,16 @@ class JobRegistry(runtime.JobRegistry):
             options: those of `ImporterOptions`.
         """
         return importer(self, name, row=row, **options)
+
+    def cron(self, expression: str, **options: Unpack[CronOptions]) -> CronDecorator:
+        """Register the decorated function as a job type and as a cron entry of the same name.
+
+        Args:
+            expression: five fields, six with seconds first, or a nickname like `@daily`.
+            options: those of `CronOptions`: when it fires, `args`, and the options of a job type.
+
+        Raises:
+            ConfigError: the expression is malformed or never fires, the time zone is unknown, or an option
+                is wrong.
+        """
+        return cron(self, expression, cast("Mapping[str, Any]", options))

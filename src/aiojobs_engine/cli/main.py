@@ -28,6 +28,7 @@ COMMANDS = {
     "failures": Entry("failures", "Failed rows of a bulk job: list, export, retry."),
     "queues": Entry("queues", "List queues, pause, resume, purge."),
     "dead": Entry("dead", "Jobs out of attempts: list, show, replay, purge."),
+    "cron": Entry("cron", "Cron entries: list, preview, history, run, enable, disable, remove."),
     "types": Entry("overview", "List job types."),
     "workers": Entry("overview", "List workers."),
     "health": Entry("overview", "Is the store up, and does somebody work? Exits 1 when not."),

@@ -65,7 +65,7 @@ class Wish:
 )
 @click.option("--burst", is_flag=True, help="End when nothing is left to do.")
 @click.option("--reload", is_flag=True, help="Start anew when a .py file here changes.")
-@click.option("--no-cron", is_flag=True, help="Fire no cron entries; this release has none.")
+@click.option("--no-cron", is_flag=True, help="Fire no cron entries.")
 @click.option(
     "--drain-timeout", type=click.FloatRange(min=0), metavar="S", help="Seconds for running jobs at shutdown."
 )
@@ -100,6 +100,7 @@ async def run_worker(wish: Wish, lifeline: Lifeline | None) -> int:
             queues=wish.queues or None,
             concurrency=wish.concurrency,
             burst=wish.burst,
+            cron=False if wish.no_cron else None,
             on_entered=lifeline.ready if lifeline is not None else None,
         )
         listen_to_signals(worker.stop, worker.stop_now)

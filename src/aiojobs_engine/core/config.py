@@ -33,6 +33,8 @@ class WorkerSettings(_Section, frozen=True, kw_only=True):
         lease: seconds that a claim holds without renewal; a dead worker's jobs run again within this plus
             `rescue_interval`.
         drain_timeout: seconds that running jobs get at shutdown; `cancel_timeout` more after they were told.
+        cron: whether it fires cron entries; any number of workers may.
+        environment: what this worker is part of, like `production`; cron entries may ask for one.
         max_crashes: dead workers that a job may take with it before it is failed as `crashed_worker`.
     """
 
@@ -44,6 +46,7 @@ class WorkerSettings(_Section, frozen=True, kw_only=True):
     drain_timeout: Seconds = 25.0
     cancel_timeout: Seconds = 2.0
     cron: bool = True
+    environment: Name | None = None
     max_crashes: AtLeastOne = 5
 
 

@@ -4,6 +4,7 @@ import msgspec
 
 from aiojobs_engine.core.errors import BackendError
 from aiojobs_engine.core.state import Status
+from aiojobs_engine.desks.cron import CronStatus, statuses
 from aiojobs_engine.lifetime.session import Session
 from aiojobs_engine.ports.control import WorkerRecord
 from aiojobs_engine.ports.inspector import QueueStats
@@ -27,6 +28,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         oldest_pending_seconds: how long the oldest due job of a queue that is not paused has waited, None
             without one.
         paused: the names of paused queues.
+        late_crons: the names of cron entries of which a fire is more than a minute overdue.
     """
 
     ok: bool
@@ -40,6 +42,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     dead: int = 0
     oldest_pending_seconds: float | None = None
     paused: list[str] = []
+    late_crons: list[str] = []
 
 
 async def health(session: Session) -> Health:
@@ -47,13 +50,14 @@ async def health(session: Session) -> Health:
     try:
         queues = await session.store.queues()
         workers = await session.store.workers()
+        crons = await statuses(session, await session.store.crons())
     except BackendError as error:
         return Health(ok=False, problems=[f"the store doesn't answer: {error}"], backend=False)
     silent_after = session.settings.worker.lease * _SILENT_LEASES * 1000
     now = session.clock.now()
     alive = [worker for worker in workers if now - worker.beat_at <= silent_after]
     ages = [queue.oldest_age for queue in queues if queue.oldest_age is not None and not queue.paused]
-    problems = [*_unserved(queues, alive), *_old(queues), *_silent(workers, alive)]
+    problems = [*_unserved(queues, alive), *_old(queues), *_silent(workers, alive), *_late(crons)]
     return Health(
         ok=not problems,
         problems=problems,
@@ -66,6 +70,7 @@ async def health(session: Session) -> Health:
         dead=_count(queues, Status.FAILED),
         oldest_pending_seconds=max(ages, default=None),
         paused=[queue.name for queue in queues if queue.paused],
+        late_crons=[cron.name for cron in crons if cron.late],
     )
 
 
@@ -93,3 +98,15 @@ def _old(queues: list[QueueStats]) -> list[str]:
 def _silent(workers: list[WorkerRecord], alive: list[WorkerRecord]) -> list[str]:
     living = {worker.id for worker in alive}
     return [f"worker {worker.id} is silent" for worker in workers if worker.id not in living]
+
+
+def _late(crons: list[CronStatus]) -> list[str]:
+    late = [
+        f"cron entry {cron.name!r} is late: it was due at {cron.next_at:%Y-%m-%d %H:%M:%SZ}; "
+        "start a worker that fires cron entries"
+        for cron in crons
+        if cron.late
+    ]
+    return late + [
+        f"cron entry {cron.name!r} can't be fired: {cron.problem}" for cron in crons if cron.problem
+    ]

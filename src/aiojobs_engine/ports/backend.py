@@ -1,4 +1,4 @@
-"""The port: what a store of jobs must do. Four Protocols, every method in batches, none optional.
+"""The port: what a store of jobs must do. Five Protocols, every method in batches, none optional.
 
 Laws of every method:
 
@@ -32,6 +32,7 @@ from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
 from aiojobs_engine.ports.control import Cancelled, Control, Keep, TypeRecord, WorkerRecord
+from aiojobs_engine.ports.cron import CronStore
 from aiojobs_engine.ports.inspector import Inspector, JobFilter, QueueStats, Result
 from aiojobs_engine.ports.stream import EventStream
 
@@ -40,6 +41,7 @@ __all__ = [
     "Cancelled",
     "Claim",
     "Control",
+    "CronStore",
     "Enqueued",
     "EventStream",
     "Inspector",
@@ -294,5 +296,5 @@ class Backend(Protocol):
         ...
 
 
-class Store(Backend, Control, Inspector, EventStream, Protocol):
-    """All four: what a URL opens and the conformance suite holds to account."""
+class Store(Backend, Control, CronStore, Inspector, EventStream, Protocol):
+    """All five: what a URL opens and the conformance suite holds to account."""

@@ -29,6 +29,7 @@ from aiojobs_engine.ports.backend import Claim
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.ids import IdSource
+from aiojobs_engine.runtime.plans import CronPlan
 from aiojobs_engine.runtime.system_clock import SystemClock
 
 _UNANNOTATED = {
@@ -239,12 +240,14 @@ class JobRegistry:
 
     Attributes:
         types: by name, in the order of registration.
+        crons: the cron entries by name, which is that of their job type.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
         """Make ids by `clock`, the machine's own by default."""
         self.ids = IdSource(clock or SystemClock())
         self.types: dict[str, JobType[..., Any]] = {}
+        self.crons: dict[str, CronPlan] = {}
 
     def job(self, *misplaced: Never, **options: Unpack[TypeOptions]) -> JobDecorator:
         """Register the decorated function as a job type, named `module.function` unless `name` is given.
@@ -271,13 +274,14 @@ class JobRegistry:
         self.types[job_type.name] = job_type
 
     def include(self, other: JobRegistry) -> None:
-        """Take in all types of another registry.
+        """Take in all types and cron entries of another registry.
 
         Raises:
             ConfigError: a name is taken by another type.
         """
         for job_type in other.types.values():
             self.add(job_type)
+        self.crons.update(other.crons)
 
     def get(self, name: str) -> JobType[..., Any]:
         """The type of this name.

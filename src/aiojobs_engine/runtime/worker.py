@@ -18,6 +18,7 @@ from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.options import published
 from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.cron import CronEntry
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.burst import Burst
 from aiojobs_engine.runtime.context import Middleware
@@ -28,6 +29,7 @@ from aiojobs_engine.runtime.port import WorkerPort
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.runtime.run import Run
 from aiojobs_engine.runtime.runs import Alone, Isolate, Runs
+from aiojobs_engine.runtime.scheduler import Scheduler
 from aiojobs_engine.runtime.slots import Slots
 from aiojobs_engine.runtime.task_group import AgentGroup, join, start
 from aiojobs_engine.runtime.upkeep import Promoter, Pruner, Rescuer
@@ -62,6 +64,7 @@ class Worker:
         burst: bool = False,
         await_retries: bool = True,
         isolate: Isolate | None = None,
+        crons: Sequence[CronEntry] | None = None,
         rng: Random | None = None,
     ) -> None:
         """Watch `queues` (by default those of the settings, else those of all registered types).
@@ -70,6 +73,7 @@ class Worker:
             burst: end when no job is due any more, nor (with `await_retries`) waits for its retry, or is held
                 by another worker, which may be dead.
             isolate: runs a job that took two workers with it in a process of its own.
+            crons: the cron entries in code; None fires no entries at all.
 
         Raises:
             ConfigError: nothing is registered, or `concurrency` is below 1.
@@ -101,6 +105,7 @@ class Worker:
             deadlines=self._deadlines,
         )
         self._make_agents(rng or Random(), isolate, queues)
+        self._scheduler = None if crons is None else self._make_scheduler(crons)
         self._burst = self._make_burst(await_retries=await_retries) if burst else None
 
     def _make_agents(self, rng: Random, isolate: Isolate | None, queues: Sequence[str] | None) -> None:
@@ -137,6 +142,10 @@ class Worker:
         every = min(settings.rescue_interval, settings.lease / 4)
         self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
         self._pruner = Pruner(store, clock, self._settings, self._port.remove_files)
+
+    def _make_scheduler(self, crons: Sequence[CronEntry]) -> Scheduler:
+        environment = self._settings.worker.environment
+        return Scheduler(self._store, self._clock, own=crons, environment=environment)
 
     def _make_burst(self, *, await_retries: bool) -> Burst:
         return Burst(
@@ -191,6 +200,8 @@ class Worker:
         self._started_at = self._clock.now()
         async with self._entered_resources():
             await self._store.publish(self._type_records())
+            if self._scheduler is not None:
+                await self._scheduler.announce()
             await self._heartbeat.beat()
             self._start_agents()
             try:
@@ -233,6 +244,8 @@ class Worker:
         self._agents.start("pruner", self._pruner.run)
         self._agents.start("watcher", self._watcher.run)
         self._agents.start("beginner", self._watcher.note_begun)
+        if self._scheduler is not None:
+            self._agents.start("scheduler", self._scheduler.run)
 
     @contextlib.asynccontextmanager
     async def _entered_resources(self) -> AsyncGenerator[None]:
@@ -262,6 +275,7 @@ class Worker:
         self._watcher.quit()
         self._runs.tell_stopping()
         await self._watcher.wait_quiet()
+        await self._agents.stop("scheduler")
         await self._agents.stop("watcher")
         if not self._is_urgent:
             await self._slots.wait_empty(self._settings.worker.drain_timeout)

@@ -17,9 +17,13 @@ from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
+from aiojobs_engine.dispatching.crons import entries_in_code
+from aiojobs_engine.dispatching.templates import Templates
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.ports.backend import Enqueued
+from aiojobs_engine.ports.cron import Fire, Fired, FireOutcome
 from aiojobs_engine.runtime.registry import JobType
+from aiojobs_engine.runtime.scheduler import Scheduler
 from aiojobs_engine.runtime.task_group import start
 from aiojobs_engine.runtime.worker import Worker
 from aiojobs_engine.testing.clock import ManualClock
@@ -65,6 +69,7 @@ class TestEngine:
         self._worker: Worker | None = None
         self._task: asyncio.Task[None] | None = None
         self._stuck_at: str | None = None
+        self._scheduler = Scheduler(self._store, self.clock)
 
     async def drain(self) -> dict[str, int]:
         """Run everything that is due, what jobs dispatch meanwhile too; how many jobs there are by status.
@@ -78,6 +83,8 @@ class TestEngine:
     async def advance(self, seconds: float) -> dict[str, int]:
         """Move time by `seconds`, and run what falls due at its very moment; counts as `drain` gives them.
 
+        Cron entries fire too, unless `worker.cron` is off.
+
         Raises:
             ConfigError: `seconds` is negative.
         """
@@ -85,13 +92,15 @@ class TestEngine:
             raise ConfigError(f"time goes on, so advance takes at least 0 seconds, got {seconds!r}")
         end = self.clock.monotonic() + seconds
         while True:
+            next_fire = await self._fire()
             is_stuck = self._stuck_at == await self._store.tail()
             await self._work(0.0 if is_stuck else self._patience)
             left = end - self.clock.monotonic()
             if left <= 0:
                 return await self._counts()
+            left = _until(next_fire, self.clock, left)
             if self._task is not None:
-                await self._advance_busy(end)
+                await self._advance_busy(self.clock.monotonic() + left)
             else:
                 promoted = await self._store.promote(_BATCH)
                 if not promoted.count:
@@ -146,6 +155,10 @@ class TestEngine:
             found[status] += count
         return {str(status): found[status] for status in Status if found[status]}
 
+    async def _fire(self) -> Instant | None:
+        """Fire the cron entries that are due; the instant of the next fire."""
+        return await self._scheduler.tick() if self.engine.settings.worker.cron else None
+
     async def _work(self, patience: float) -> None:
         """Let the worker run until nothing is left, or nothing moves for `patience` real seconds."""
         if not self.engine.registry.types:
@@ -195,6 +208,12 @@ class TestEngine:
         parts = self.engine.substituted(store=self._store, clock=self.clock, storage=storage)
         self._stack.enter_context(parts)
         await self.engine.__aenter__()
+        settings, registry = self.engine.settings, self.engine.registry
+        own = entries_in_code(
+            registry, Templates(self._store, clock=self.clock, settings=settings, registry=registry)
+        )
+        self._scheduler = Scheduler(self._store, self.clock, own=own, environment=settings.worker.environment)
+        await self._scheduler.announce()
         return self
 
     async def __aexit__(
@@ -218,6 +237,13 @@ class _Recorder(MemoryBackend):
         answers = await super().enqueue(envelopes)
         pairs = zip(envelopes, answers, strict=True)
         self.recorded += [envelope for envelope, answer in pairs if answer.created]
+        return answers
+
+    async def fire(self, fires: Sequence[Fire]) -> list[Fired]:
+        answers = await super().fire(fires)
+        stored = {FireOutcome.FIRED, FireOutcome.BY_HAND}
+        pairs = zip(fires, answers, strict=True)
+        self.recorded += [fire.job for fire, answer in pairs if fire.job and answer.outcome in stored]
         return answers
 
 

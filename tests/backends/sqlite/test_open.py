@@ -10,6 +10,7 @@ import pytest
 from aiojobs_engine.backends.sqlite import SqliteBackend, alarms, connect
 from aiojobs_engine.backends.sqlite.alarms import loses_commits
 from aiojobs_engine.backends.sqlite.migrate import APPLICATION_ID, SCHEMA
+from aiojobs_engine.backends.sqlite.sql import migration
 from aiojobs_engine.core.errors import (
     BackendClosed,
     BackendUnavailable,
@@ -288,4 +289,17 @@ async def test_a_relative_path_stays_where_it_was_when_the_process_moves(
     await Stage(store, clock).put("a")
 
     assert [job.id for job in await Stage(store, clock).all_jobs()] == ["a"]
+    await store.close()
+
+
+async def test_a_database_of_the_first_schema_is_brought_up_to_date(path: Path, clock: ManualClock) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(migration(1) or "")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+    store = SqliteBackend(path, clock=clock)
+
+    await store.open()
+
+    assert (await store.crons(), await store.crons_version()) == ([], 0)
     await store.close()

@@ -7,6 +7,7 @@ import pytest
 
 from aiojobs_engine.backends.sqlite import SqliteBackend, backend
 from aiojobs_engine.backends.sqlite.codes import CODES, STATUSES
+from aiojobs_engine.backends.sqlite.migrate import SCHEMA
 from aiojobs_engine.backends.sqlite.sql import migration, sql
 from aiojobs_engine.core.state import FINAL, QUEUED, Status
 from aiojobs_engine.testing.conformance.stage import Stage
@@ -17,7 +18,8 @@ NAMES = sorted(file.stem for file in (Path(backend.__file__).parent / "sql").glo
 @pytest.fixture
 def empty() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:")
-    connection.executescript(migration(1) or "")
+    for number in range(1, SCHEMA + 1):
+        connection.executescript(migration(number) or "")
     yield connection
     connection.close()
 
@@ -63,6 +65,9 @@ def test_a_statement_stands_alone_under_its_contract(name: str) -> None:
         ("find_user", "jobs_users"),
         ("find_parent", "jobs_chunks"),
         ("events_since", "SEARCH events"),
+        ("cron_history", "cron_fires_of (name=? AND seq<?)"),
+        ("cron_unfinished", "cron_fires_of (name=?)"),
+        ("trim_cron_fires", "cron_fires_of (name=? AND seq<?)"),
     ],
 )
 def test_what_runs_often_reads_its_own_index(empty: sqlite3.Connection, name: str, index: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from aiojobs_engine.backends.memory.chunks import after_end, end_if_done, expire_queued
 from aiojobs_engine.backends.memory.control import MemoryControl, cancel_job, pause_job
+from aiojobs_engine.backends.memory.cron import Crons, MemoryCron
 from aiojobs_engine.backends.memory.inspector import MemoryInspector
 from aiojobs_engine.backends.memory.ledger import Ledger
 from aiojobs_engine.backends.memory.records import StoredJob, note_faults
@@ -26,7 +27,7 @@ from aiojobs_engine.ports.backend import (
 from aiojobs_engine.ports.clock import Clock, Wake
 
 
-class MemoryBackend(MemoryControl, MemoryInspector, MemoryStream):
+class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
     """A store in this process, gone with it. Closed and opened again, it still holds its jobs.
 
     A call that waits for nothing never yields to the loop, so each is atomic by itself.
@@ -35,6 +36,7 @@ class MemoryBackend(MemoryControl, MemoryInspector, MemoryStream):
     def __init__(self, *, clock: Clock, max_jobs: int | None = None, max_events: int = 100_000) -> None:
         """Hold at most `max_jobs` jobs (None is no bound), and the last `max_events` events."""
         self._ledger = Ledger(clock, max_jobs, max_events)
+        self._crons = Crons()
 
     async def open(self) -> None:
         """Let calls in."""

@@ -14,6 +14,7 @@ from aiojobs_engine.backends.sqlite.bells import Bells
 from aiojobs_engine.backends.sqlite.claims import begin, claim, extend, is_claimable, rescue
 from aiojobs_engine.backends.sqlite.connect import Durability, check_place, connect_writer
 from aiojobs_engine.backends.sqlite.control import SqliteControl
+from aiojobs_engine.backends.sqlite.cron import SqliteCron
 from aiojobs_engine.backends.sqlite.enqueue import encoded, enqueue
 from aiojobs_engine.backends.sqlite.generation import check_generation, write_generation
 from aiojobs_engine.backends.sqlite.inspector import SqliteInspector
@@ -41,7 +42,7 @@ from aiojobs_engine.ports.backend import (
 from aiojobs_engine.ports.clock import Clock
 
 
-class SqliteBackend(SqliteControl, SqliteInspector, SqliteStream):
+class SqliteBackend(SqliteControl, SqliteCron, SqliteInspector, SqliteStream):
     """A store in one file, for any number of processes of one machine.
 
     Writes of this process are gathered into group commits on a thread of its own; reads go through a

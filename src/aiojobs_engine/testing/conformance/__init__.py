@@ -24,6 +24,7 @@ _THEMES = (
     "chunk",
     "claim",
     "control",
+    "cron",
     "enqueue",
     "event",
     "fence",
@@ -44,6 +45,7 @@ pytest.register_assert_rewrite(*[f"{__name__}.{theme}" for theme in _THEMES])
 from aiojobs_engine.testing.conformance.chunk import ChunkContract  # noqa: E402 - after the rewriting is on
 from aiojobs_engine.testing.conformance.claim import ClaimContract  # noqa: E402
 from aiojobs_engine.testing.conformance.control import ControlContract  # noqa: E402
+from aiojobs_engine.testing.conformance.cron import CronContract  # noqa: E402
 from aiojobs_engine.testing.conformance.enqueue import EnqueueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
@@ -62,6 +64,7 @@ __all__ = [
     "ChunkContract",
     "ClaimContract",
     "ControlContract",
+    "CronContract",
     "EnqueueContract",
     "EventContract",
     "FenceContract",
@@ -87,6 +90,7 @@ class BackendContract(
     PromoteContract,
     RescueContract,
     ControlContract,
+    CronContract,
     PruneContract,
     ChunkContract,
     KinContract,

@@ -1,0 +1,284 @@
+"""The SQLite store: cron entries and their fires."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+
+from aiojobs_engine.backends.sqlite.base import Part
+from aiojobs_engine.backends.sqlite.enqueue import Encoded, add_jobs
+from aiojobs_engine.backends.sqlite.ledger import Ledger
+from aiojobs_engine.backends.sqlite.moves import cancel
+from aiojobs_engine.backends.sqlite.transaction import Transaction
+from aiojobs_engine.core.envelope import encode_envelope
+from aiojobs_engine.core.errors import ConfigError
+from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.ports.cron import (
+    HISTORY_KEPT,
+    ON_TIME,
+    UNSEEN_AFTER,
+    CronEntry,
+    CronFire,
+    CronRecord,
+    Fire,
+    Fired,
+    FireOutcome,
+)
+
+_LAST = 2**63 - 1
+_DIGITS = 18
+
+
+class _State(msgspec.Struct, array_like=True, gc=False):
+    """A row of `sql/crons_named.sql`."""
+
+    name: str
+    revision: str
+    is_code: int
+    overlap: str
+    enabled: int
+    settled_to: int
+    seen_at: int
+
+
+class _SeenFire(msgspec.Struct, array_like=True, gc=False):
+    """The newest fire in a row of `sql/crons.sql`."""
+
+    at: int
+    fired_at: int
+    outcome: FireOutcome
+    job_id: str | None
+    missed_from: int | None
+
+
+class _SeenCron(msgspec.Struct, array_like=True, gc=False):
+    """A row of `sql/crons.sql`."""
+
+    record: str
+    revision: str
+    enabled: int
+    settled_to: int
+    seen_at: int
+    last: _SeenFire | None
+
+
+_encode = msgspec.json.Encoder().encode
+_states = msgspec.json.Decoder(list[_State]).decode
+_crons = msgspec.json.Decoder(list[_SeenCron]).decode
+_entry = msgspec.json.Decoder(CronEntry).decode
+_pairs = msgspec.json.Decoder(list[tuple[str, str]]).decode
+_fires = msgspec.json.Decoder(list[tuple[int, int, int, FireOutcome, str | None, int | None]]).decode
+
+
+class SqliteCron(Part):
+    """`CronStore` of the SQLite store; what each verb means stands in the port."""
+
+    async def put_crons(self, entries: Sequence[CronEntry], *, takes_over: bool = True) -> list[bool]:
+        """Store entries, change or announce them."""
+        self._writing()
+        if not entries:
+            return []
+        return await self._write(lambda tx: _put(tx, entries, takes_over=takes_over), len(entries))
+
+    async def remove_crons(self, names: Sequence[str]) -> list[bool]:
+        """Forget entries and their history."""
+        self._writing()
+        if not names:
+            return []
+        return await self._write(lambda tx: _remove(tx, names), len(names))
+
+    async def enable_crons(self, names: Sequence[str], *, is_enabled: bool) -> list[bool]:
+        """Let entries fire, or not."""
+        self._writing()
+        if not names:
+            return []
+        return await self._write(lambda tx: _enable(tx, names, is_enabled=is_enabled), len(names))
+
+    async def crons_version(self) -> int:
+        """A number that changes with the entries."""
+        return int(await self._reading().value("crons_version"))
+
+    async def crons(self) -> list[CronRecord]:
+        """All entries, by name."""
+        return [_record(seen) for seen in _crons(await self._reading().value("crons"))]
+
+    async def fire(self, fires: Sequence[Fire]) -> list[Fired]:
+        """Fire entries; see the port."""
+        self._writing()
+        if not fires:
+            return []
+        bodies = [None if fire.job is None else (fire.job, encode_envelope(fire.job)) for fire in fires]
+        return await self._write(lambda tx: _fire(tx, fires, bodies), len(fires))
+
+    async def cron_history(
+        self, name: str, limit: int, cursor: str | None
+    ) -> tuple[list[CronFire], str | None]:
+        """At most `limit` fires of an entry, the newest first."""
+        limit = max(1, limit)
+        text = await self._reading().value("cron_history", name=name, before=_before(cursor), limit=limit + 1)
+        rows = _fires(text)
+        shown = [
+            CronFire(
+                name=name,
+                at=Instant(at),
+                fired_at=Instant(fired_at),
+                outcome=outcome,
+                job_id=job_id,
+                missed_from=None if missed is None else Instant(missed),
+            )
+            for _, at, fired_at, outcome, job_id, missed in rows[:limit]
+        ]
+        return shown, str(rows[limit - 1][0]) if len(rows) > limit else None
+
+
+def _put(tx: Transaction, entries: Sequence[CronEntry], *, takes_over: bool) -> list[bool]:
+    known = _named(tx, [entry.name for entry in entries])
+    changed: dict[str, tuple[object, ...]] = {}
+    announced: list[str] = []
+    answers: list[bool] = []
+    for entry in entries:
+        revision, state = entry.revision, known.get(entry.name)
+        if state is not None and bool(state.is_code) is not entry.is_code:
+            answers.append(False)
+            continue
+        if state is not None and state.revision == revision:
+            announced.append(entry.name)
+        elif state is not None and not takes_over and state.seen_at > tx.now - UNSEEN_AFTER * 1000:
+            answers.append(False)
+            continue
+        else:
+            settled = tx.now if state is None else max(state.settled_to, tx.now - round(ON_TIME * 1000))
+            enabled = 1 if state is None else state.enabled
+            known[entry.name] = _State(
+                entry.name, revision, int(entry.is_code), entry.overlap, enabled, settled, tx.now
+            )
+            changed[entry.name] = (
+                entry.name,
+                revision,
+                int(entry.is_code),
+                entry.overlap,
+                settled,
+                tx.now,
+                _encode(entry).decode(),
+            )
+        answers.append(True)
+    if changed:
+        tx.run("add_crons", rows=list(changed.values()))
+        tx.run("bump_crons")
+    if announced:
+        tx.run("touch_crons", names=announced, now=tx.now)
+    return answers
+
+
+def _remove(tx: Transaction, names: Sequence[str]) -> list[bool]:
+    known = _named(tx, names)
+    if known:
+        tx.run("delete_crons", names=list(known))
+        tx.run("delete_cron_fires", names=list(known))
+        tx.run("bump_crons")
+    return [known.pop(name, None) is not None for name in names]
+
+
+def _enable(tx: Transaction, names: Sequence[str], *, is_enabled: bool) -> list[bool]:
+    known = _named(tx, names)
+    if tx.run("enable_crons", names=list(known), enabled=int(is_enabled), now=tx.now):
+        tx.run("bump_crons")
+    return [name in known for name in names]
+
+
+def _fire(tx: Transaction, fires: Sequence[Fire], bodies: Sequence[Encoded | None]) -> list[Fired]:
+    states = _named(tx, [fire.name for fire in fires])
+    unfinished = _unfinished(tx, states)
+    answers: list[Fired] = []
+    history: list[tuple[object, ...]] = []
+    jobs: dict[str, Encoded] = {}
+    doomed: dict[str, list[str]] = {}
+    for fire, body in zip(fires, bodies, strict=True):
+        outcome = _outcome(states.get(fire.name), fire, unfinished[fire.name])
+        state = states.get(fire.name)
+        if state is not None and outcome not in (FireOutcome.REFUSED, FireOutcome.SETTLED):
+            state.settled_to = state.settled_to if fire.by_hand else fire.at
+            job_id = None
+            if body is not None and outcome is not FireOutcome.SKIPPED:
+                job_id = body[0].id
+                if outcome is FireOutcome.FIRED and state.overlap == "cancel_running":
+                    doomed[job_id] = unfinished[fire.name]
+                    unfinished[fire.name] = []
+                jobs.setdefault(job_id, body)
+                unfinished[fire.name] = [*unfinished[fire.name], job_id]
+            history.append((fire.name, fire.at, tx.now, outcome, job_id, fire.missed_from))
+        answers.append(Fired(outcome, Instant(0 if state is None else state.settled_to)))
+    if history:
+        add_jobs(tx, list(jobs.values()), int(tx.value("last_job")))
+        _cancel(tx, [job_id for ids in doomed.values() for job_id in ids])
+        tx.run("settle_crons", rows=[(state.name, state.settled_to) for state in states.values()])
+        tx.run("add_cron_fires", rows=history)
+        tx.run("trim_cron_fires", names=list(states), keep=HISTORY_KEPT)
+    return answers
+
+
+def _outcome(state: _State | None, fire: Fire, unfinished: Sequence[str]) -> FireOutcome:
+    if state is None:
+        return FireOutcome.REFUSED
+    if fire.by_hand:
+        return FireOutcome.BY_HAND
+    if not state.enabled or state.revision != fire.revision:
+        return FireOutcome.REFUSED
+    if fire.at <= state.settled_to:
+        return FireOutcome.SETTLED
+    if fire.job is None:
+        return FireOutcome.MISSED
+    if state.overlap == "skip" and unfinished:
+        return FireOutcome.SKIPPED
+    return FireOutcome.FIRED
+
+
+def _unfinished(tx: Transaction, states: dict[str, _State]) -> defaultdict[str, list[str]]:
+    """By entry, the jobs that have not ended, where the entry cares."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    careful = [state.name for state in states.values() if state.overlap != "queue"]
+    if careful:
+        for name, job_id in _pairs(tx.value("cron_unfinished", names=careful)):
+            found[name].append(job_id)
+    return found
+
+
+def _cancel(tx: Transaction, ids: Sequence[str]) -> None:
+    if ids:
+        ledger = Ledger(tx)
+        for row in ledger.by_id(ids).values():
+            cancel(ledger, row)
+        ledger.store()
+
+
+def _named(tx: Transaction, names: Sequence[str]) -> dict[str, _State]:
+    return {state.name: state for state in _states(tx.value("crons_named", names=list(names)))}
+
+
+def _record(seen: _SeenCron) -> CronRecord:
+    entry, last = _entry(seen.record), seen.last
+    return CronRecord(
+        entry=entry,
+        revision=seen.revision,
+        is_enabled=bool(seen.enabled),
+        settled_to=Instant(seen.settled_to),
+        seen_at=Instant(seen.seen_at),
+        last=None
+        if last is None
+        else CronFire(
+            name=entry.name,
+            at=Instant(last.at),
+            fired_at=Instant(last.fired_at),
+            outcome=last.outcome,
+            job_id=last.job_id,
+            missed_from=None if last.missed_from is None else Instant(last.missed_from),
+        ),
+    )
+
+
+def _before(cursor: str | None) -> int:
+    if cursor is None:
+        return _LAST
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _DIGITS):
+        raise ConfigError(f"{cursor!r:.80} is no cursor of this store; take next_cursor of its last page")
+    return int(cursor)

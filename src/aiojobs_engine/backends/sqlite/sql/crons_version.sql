@@ -1,0 +1,2 @@
+-- Reads the number that changes with the entries.
+SELECT crons_version FROM meta

@@ -1,0 +1,343 @@
+"""`engine.cron`: the decorator for entries in code, and the desk for all entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Unpack, cast
+
+import msgspec
+
+from aiojobs_engine.bulk.importer import ImportType
+from aiojobs_engine.bulk.registry import JobRegistry
+from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.errors import ConfigError, did_you_mean
+from aiojobs_engine.core.instant import Instant, moment
+from aiojobs_engine.core.job import CallOptions, Job
+from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.core.schedule import Schedule
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.dispatching.crons import entry, entry_in_code
+from aiojobs_engine.dispatching.names import NamedType
+from aiojobs_engine.handle import JobHandle
+from aiojobs_engine.lifetime.session import OpenSession, Session
+from aiojobs_engine.listing import Listing, Page, is_count, whole
+from aiojobs_engine.ports.cron import UNSEEN_AFTER, CronFire, CronRecord, Fire, FireOutcome, due_job
+from aiojobs_engine.runtime.cron import CronDecorator, CronOptions, cron
+from aiojobs_engine.runtime.plans import (
+    TIMING,
+    TimingOptions,
+    check_repeatable,
+    checked_cron_name,
+    checked_timing,
+)
+from aiojobs_engine.runtime.registry import JobType
+
+LATE_SECONDS = 60.0
+"""A fire that nobody has come to for so long is late."""
+
+_MOST_PREVIEWED = 1000
+
+
+class CronAddOptions(TimingOptions, CallOptions, total=False):
+    """What `engine.cron.add` takes too: when the entry fires, and the options of its jobs."""
+
+
+class CronRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A fire of an entry.
+
+    Attributes:
+        at: the instant of the schedule.
+        fired_at: when a scheduler came to it.
+        outcome: `fired`, `skipped` (a job of an earlier fire had not ended), `missed` (passed over by the
+            policy for missed fires) or `by_hand`.
+        job_id: None of a fire that stored no job.
+        status: where that job stands, None without one, or when it was pruned.
+        missed_from: the first instant that was passed over before this one, None without any.
+    """
+
+    at: datetime
+    fired_at: datetime
+    outcome: str
+    job_id: str | None
+    status: Status | None
+    missed_from: datetime | None
+
+
+class CronStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry at one read.
+
+    Attributes:
+        expression: with nicknames spelled out.
+        type: the job type that it fires, into `queue`.
+        enabled: whether it fires.
+        in_code: it stands in the code of workers; others were added at run time.
+        next_at: the instant of the next fire, None when it is disabled or no fire is to come.
+        last: the newest of its history, None without one.
+        late: a fire is more than a minute overdue.
+        problem: why it can't be fired on this machine, None when it can.
+    """
+
+    name: str
+    expression: str
+    tz: str
+    type: str
+    queue: str
+    enabled: bool
+    in_code: bool
+    missed: str
+    overlap: str
+    environments: tuple[str, ...]
+    next_at: datetime | None
+    last: CronRun | None
+    late: bool
+    problem: str | None
+
+
+class CronDesk:
+    """Cron entries, in code and added at run time; `@engine.cron("0 3 * * *")` makes one in code."""
+
+    __slots__ = ("_open", "_registry")
+
+    def __init__(self, open_session: OpenSession, registry: JobRegistry) -> None:
+        """Belong to an engine."""
+        self._open = open_session
+        self._registry = registry
+
+    def __call__(self, expression: str, **options: Unpack[CronOptions]) -> CronDecorator:
+        """Register the decorated function as a job type and a cron entry; see `JobRegistry.cron`."""
+        return cron(self._registry, expression, cast("Mapping[str, Any]", options))
+
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> Listing[CronStatus]:
+        """All entries, by name: the stored ones, and those registered here."""
+
+        async def read() -> list[CronStatus]:
+            session = self._open()
+            return await statuses(session, list((await self._records(session)).values()))
+
+        return whole(read, lambda status: status.name, limit, cursor)
+
+    async def add(
+        self,
+        name: str,
+        expression: str,
+        what: JobType[..., Any] | str,
+        *,
+        args: Mapping[str, Any] | None = None,
+        **options: Unpack[CronAddOptions],
+    ) -> CronStatus:
+        """Store an entry, or change the one of this name; every worker follows it within a second.
+
+        Args:
+            what: a job type, or the name of one that is registered here or published by workers.
+            args: the arguments of each fire, by name.
+
+        Raises:
+            ConfigError: the expression never fires or is malformed, an option is wrong, or an entry in code
+                has the name.
+            PayloadError: `args` don't fit the job type.
+            UnknownJobType: nobody knows the job type, and no queue is given.
+        """
+        session = self._open()
+        given = dict(cast("Mapping[str, Any]", options))
+        timing = checked_timing(expression, {key: given.pop(key) for key in TIMING & given.keys()})
+        check_repeatable(given, f"cron entry {name!r}")
+        made = entry(checked_cron_name(name), timing, await self._envelope(session, what, args or {}, given))
+        (is_taken,) = await session.store.put_crons([made])
+        if not is_taken:
+            raise ConfigError(
+                f"a cron entry in code is named {name!r}; choose another name, or change the code"
+            )
+        return (await statuses(session, [(await self._records(session))[name]]))[0]
+
+    async def remove(self, name: str) -> None:
+        """Forget an entry and its history; its jobs stay.
+
+        Raises:
+            ConfigError: there is none of this name, or workers have it in their code: disable that.
+        """
+        session = self._open()
+        record = await self._record(session, name)
+        is_announced = record.seen_at > session.clock.now() - UNSEEN_AFTER * 1000
+        if record.entry.is_code and (is_announced or name in self._registry.crons):
+            raise ConfigError(f"cron entry {name!r} stands in code; disable it, or take it out of the code")
+        await session.store.remove_crons([name])
+
+    async def enable(self, name: str | None = None) -> int:
+        """Let an entry fire again from now on, or all entries without a name; how many there are.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        return await self._enable(name, is_enabled=True)
+
+    async def disable(self, name: str | None = None) -> int:
+        """Let an entry fire no more, or all that there are without a name; how many there are.
+
+        What was fired already runs. Fires that pass meanwhile are not made up for.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        return await self._enable(name, is_enabled=False)
+
+    async def run_now(self, name: str) -> JobHandle[Any]:
+        """Dispatch the job of an entry now, whatever its schedule; also of a disabled one.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        session = self._open()
+        record = await self._stored(session, name)
+        now = session.clock.now()
+        job = due_job(record.entry, f"cron:{name}:{self._registry.ids()}", now, 0)
+        fire = Fire(name=name, revision=record.revision, at=now, job=job, by_hand=True)
+        (answer,) = await session.store.fire([fire])
+        if answer.outcome is not FireOutcome.BY_HAND:
+            raise ConfigError(f"cron entry {name!r} was removed meanwhile")
+        return JobHandle(job.id, self._open, created=True)
+
+    def history(self, name: str, *, limit: int | None = None, cursor: str | None = None) -> Listing[CronRun]:
+        """The fires of an entry, the newest first; 100 are kept.
+
+        Raises:
+            ConfigError: there is none of this name (raised when the listing is read), or `limit` is wrong.
+        """
+
+        async def page(size: int, after: str | None) -> Page[CronRun]:
+            session = self._open()
+            await self._record(session, name)
+            fires, following = await session.store.cron_history(name, size, after)
+            return Page(await runs(session, fires), following)
+
+        return Listing(page, limit=limit, cursor=cursor)
+
+    async def preview(self, name: str, n: int = 5) -> Sequence[datetime]:
+        """The next `n` instants of an entry, enabled or not, in its time zone; jitter comes on top.
+
+        Raises:
+            ConfigError: there is none of this name, `n` is not within 1 to 1,000, or it can't be fired here.
+        """
+        if not is_count(n) or n > _MOST_PREVIEWED:
+            raise ConfigError(f"n is a number of instants, 1 to {_MOST_PREVIEWED:,}, got {n!r}")
+        session = self._open()
+        record = await self._record(session, name)
+        schedule = Schedule(record.entry.spec)
+        found: list[datetime] = []
+        at = schedule.next_fire(session.clock.now())
+        while at is not None and len(found) < n:
+            found.append(schedule.in_zone(at))
+            at = schedule.next_fire(at)
+        return found
+
+    async def _enable(self, name: str | None, *, is_enabled: bool) -> int:
+        session = self._open()
+        if name is not None:
+            await self._stored(session, name)
+            names = [name]
+        else:
+            records = await self._records(session)
+            names = [(await self._stored(session, each)).entry.name for each in records]
+        return sum(await session.store.enable_crons(names, is_enabled=is_enabled))
+
+    async def _records(self, session: Session) -> dict[str, CronRecord]:
+        """All entries by name; those registered here that no worker has announced yet are new ones."""
+        found = {record.entry.name: record for record in await session.store.crons()}
+        for name, plan in self._registry.crons.items():
+            if name not in found:
+                made = entry_in_code(plan, session.registry, session.templates)
+                now = session.clock.now()
+                found[name] = CronRecord(
+                    entry=made,
+                    revision=made.revision,
+                    is_enabled=True,
+                    settled_to=now,
+                    seen_at=Instant(0),
+                    last=None,
+                )
+        return found
+
+    async def _record(self, session: Session, name: str) -> CronRecord:
+        records = await self._records(session)
+        if name not in records:
+            raise ConfigError(f"there is no cron entry {name!r:.80}{did_you_mean(str(name), records)}")
+        return records[name]
+
+    async def _stored(self, session: Session, name: str) -> CronRecord:
+        """An entry that is in the store now."""
+        record = await self._record(session, name)
+        await session.store.put_crons([record.entry], takes_over=False)
+        return record
+
+    async def _envelope(
+        self,
+        session: Session,
+        what: JobType[..., Any] | str,
+        args: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> Envelope:
+        found = self._registry.types.get(what) if isinstance(what, str) else what
+        if isinstance(found, ImportType):
+            raise ConfigError(
+                f"{found.name} is an importer, which takes a source; fire a job that dispatches it"
+            )
+        if found is None:
+            job_type: Any = NamedType(checked_name(str(what), "the name of a job type"), self._registry.ids)
+        elif isinstance(found, JobType):  # pyright: ignore[reportUnnecessaryIsInstance]
+            session.templates.adopt(found)
+            job_type = found
+        else:
+            raise ConfigError(f"{what!r:.80} is no job type or name of one; decorate it with @engine.job")
+        job: Job[Any] = job_type.options(**options).job(**args)
+        return session.templates.envelope(job) or await session.templates.looked_up(job)
+
+
+async def statuses(session: Session, records: Sequence[CronRecord]) -> list[CronStatus]:
+    """Stored entries as people see them."""
+    last = [record.last for record in records if record.last is not None]
+    shown = dict(zip([fire.name for fire in last], await runs(session, last), strict=True))
+    now = session.clock.now()
+    return [_status(record, shown.get(record.entry.name), now) for record in records]
+
+
+async def runs(session: Session, fires: Sequence[CronFire]) -> list[CronRun]:
+    """Fires as people see them, with the status of their jobs."""
+    ids = [fire.job_id for fire in fires if fire.job_id is not None]
+    known = {job.id: job.status for job in await session.store.get(ids) if job is not None}
+    return [
+        CronRun(
+            at=moment(fire.at),
+            fired_at=moment(fire.fired_at),
+            outcome=str(fire.outcome),
+            job_id=fire.job_id,
+            status=known.get(fire.job_id or ""),
+            missed_from=None if fire.missed_from is None else moment(fire.missed_from),
+        )
+        for fire in fires
+    ]
+
+
+def _status(record: CronRecord, last: CronRun | None, now: Instant) -> CronStatus:
+    found, next_at, problem = record.entry, None, None
+    try:
+        next_at = Schedule(found.spec).next_fire(record.settled_to) if record.is_enabled else None
+    except ConfigError as error:
+        problem = str(error)
+    is_followed = not found.is_code or record.seen_at > now - UNSEEN_AFTER * 1000
+    is_late = next_at is not None and is_followed and next_at < now - LATE_SECONDS * 1000
+    return CronStatus(
+        name=found.name,
+        expression=found.spec.expression,
+        tz=found.spec.tz,
+        type=found.job.type,
+        queue=found.job.queue,
+        enabled=record.is_enabled,
+        in_code=found.is_code,
+        missed=found.missed,
+        overlap=found.overlap,
+        environments=found.environments,
+        next_at=None if next_at is None else moment(next_at),
+        last=last,
+        late=is_late,
+        problem=problem,
+    )
