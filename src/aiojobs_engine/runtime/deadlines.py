@@ -26,7 +26,8 @@ class Deadlines:
         self._clock = clock
         self._grace = grace
         self._give_up = give_up
-        self._buckets: dict[int, set[Run]] = {}
+        # None for a bucket that all have left: a set keeps the room of its best times until it is due
+        self._buckets: dict[int, set[Run] | None] = {}
         self._order: list[int] = []
         self._timer: Timer | None = None
         self._timer_for = 0
@@ -38,10 +39,11 @@ class Deadlines:
         key = int((self._clock.monotonic() + seconds) * _PER_SECOND) + 1
         bucket = self._buckets.get(key)
         if bucket is None:
+            if key not in self._buckets:
+                heapq.heappush(self._order, key)
+                if self._timer is None or key < self._timer_for:
+                    self._arm(key)
             bucket = self._buckets[key] = set()
-            heapq.heappush(self._order, key)
-            if self._timer is None or key < self._timer_for:
-                self._arm(key)
         bucket.add(run)
         run.deadline = key
 
@@ -56,6 +58,8 @@ class Deadlines:
         bucket = self._buckets.get(run.deadline)
         if bucket is not None:
             bucket.discard(run)
+            if not bucket:
+                self._buckets[run.deadline] = None
         run.deadline = 0
 
     def close(self) -> None:
@@ -84,7 +88,7 @@ class Deadlines:
         self._timer = None
         now = max(self._timer_for, int(self._clock.monotonic() * _PER_SECOND))
         while self._order and self._order[0] <= now:
-            for run in self._buckets.pop(heapq.heappop(self._order), ()):
+            for run in self._buckets.pop(heapq.heappop(self._order), None) or ():
                 run.deadline = 0
                 self._overdue(run)
         while self._order and not self._buckets[self._order[0]]:
