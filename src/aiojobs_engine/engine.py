@@ -14,22 +14,22 @@ from collections.abc import (
 )
 from contextlib import AbstractContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, Never, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
 
 import msgspec
 
 from aiojobs_engine.backends import checked_scheme
 from aiojobs_engine.bulk.importer import ImportArguments, ImportType
 from aiojobs_engine.bulk.intake import Source
-from aiojobs_engine.bulk.registry import ImportDecorator, ImporterOptions, JobRegistry, importer
-from aiojobs_engine.bulk.row_types import RowT
+from aiojobs_engine.bulk.registry import JobRegistry
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.events import JobEvent, StoredEvent
-from aiojobs_engine.core.job import Job, TypeOptions
+from aiojobs_engine.core.events import StoredEvent
+from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.core.urls import redacted
+from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
 from aiojobs_engine.desks.failures import FailuresDesk
@@ -40,32 +40,27 @@ from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
 from aiojobs_engine.dispatching.crons import entries_in_code
 from aiojobs_engine.dispatching.dispatcher import Dispatcher, Jobs
 from aiojobs_engine.dispatching.names import NamedType
-from aiojobs_engine.events.bus import Subscription, checked_classes
+from aiojobs_engine.events.bus import Subscription
 from aiojobs_engine.events.stream import Tail, follow, matcher
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.isolation import isolate_for
-from aiojobs_engine.lifetime.apps import AppMember
-from aiojobs_engine.lifetime.hosting import Resources, checked_middleware, checked_resources, entering, hosted
+from aiojobs_engine.lifetime.hosting import entering, hosted
 from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
 from aiojobs_engine.listing import checked_cursor
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.storage import Storage
-from aiojobs_engine.runtime.context import Middleware
-from aiojobs_engine.runtime.registry import JobDecorator, JobType, checked_registry
+from aiojobs_engine.runtime.registry import JobType, checked_registry
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.runtime.worker import Worker
 from aiojobs_engine.settings import load_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
-ListenerT = TypeVar("ListenerT", bound=Callable[[Any], object])
-MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
-ResourcesT = TypeVar("ResourcesT", bound=Callable[[], object])
 Config = Settings | Mapping[str, Any] | str | os.PathLike[str]
 
 
-class Engine(AppMember):
+class Engine(Declaring):
     """Dispatches jobs, runs workers, and shows and steers what they do.
 
     `async with engine:` opens it; it can be opened again, and entered several times at once. One engine
@@ -112,11 +107,9 @@ class Engine(AppMember):
             checked_scheme(settings.url)
         self.settings = settings
         self.target: str | None = None
-        self.registry = JobRegistry(clock) if registry is None else checked_registry(registry)
+        super().__init__(JobRegistry(clock) if registry is None else checked_registry(registry))
         self._has_own_backend = store is not None
         self._life = Lifecycle(store, clock=clock or SystemClock(), settings=settings, registry=self.registry)
-        self._resources: Resources | None = None
-        self._middleware: list[Middleware] = []
         door = self._life.door
         self._dispatcher = Dispatcher(door)
         self.jobs = JobsDesk(door)
@@ -147,16 +140,6 @@ class Engine(AppMember):
         return self._life.storage
 
     @property
-    def entered_by_workers(self) -> Resources | None:
-        """What `@engine.resources` decorated, None without."""
-        return self._resources
-
-    @property
-    def wrapping_runs(self) -> Sequence[Middleware]:
-        """What `@engine.middleware` decorated, the outermost first."""
-        return tuple(self._middleware)
-
-    @property
     def store(self) -> Store:
         """The open store, for tools that look deeper than the desks.
 
@@ -170,66 +153,9 @@ class Engine(AppMember):
         """Whether calls are possible."""
         return self._life.door.session is not None
 
-    def job(self, *misplaced: Never, **options: Unpack[TypeOptions]) -> JobDecorator:
-        """Register the decorated function as a job type; see `JobRegistry.job`."""
-        return self.registry.job(*misplaced, **options)
-
-    def importer(
-        self, name: str | None = None, *, row: type[RowT], **options: Unpack[ImporterOptions]
-    ) -> ImportDecorator[RowT]:
-        """Register the decorated function as an importer; see `JobRegistry.importer`."""
-        return importer(self.registry, name, row=row, **options)
-
-    def include(self, registry: JobRegistry) -> None:
-        """Adopt the job types of a registry.
-
-        Raises:
-            ConfigError: a name is taken by another type.
-        """
-        self.registry.include(checked_registry(registry))
-
-    def resources(self, fn: ResourcesT) -> ResourcesT:
-        """Let each worker process enter `fn()` once, an async context manager; handlers find `ctx.resources`.
-
-        Raises:
-            ConfigError: `fn` is none, or there is one already.
-        """
-        if self._resources is not None:
-            raise ConfigError("an engine has one @engine.resources; enter several things inside it")
-        self._resources = checked_resources(fn)
-        return fn
-
-    def middleware(self, fn: MiddlewareT) -> MiddlewareT:
-        """Wrap every run by `async def fn(ctx, call_next)`; the first one registered is the outermost.
-
-        Raises:
-            ConfigError: `fn` is no async function.
-        """
-        self._middleware.append(checked_middleware(fn))
-        return fn
-
-    def on(
-        self,
-        *events: type[JobEvent],
-        type: str | None = None,
-        kind: str | None = None,
-        queue: str | None = None,
-    ) -> Callable[[ListenerT], ListenerT]:
-        """Call the decorated function with events of these classes, all without one, that fit what is given.
-
-        It runs where the event was written, at most once per event. An async function runs on the loop, a
-        plain one in a thread; up to 1,000 events wait for it, then the oldest give way.
-
-        Raises:
-            ConfigError: a class is no event.
-        """
-        classes = checked_classes(events)
-
-        def register(fn: ListenerT) -> ListenerT:
-            self._life.listen(Subscription(call=fn, classes=classes, type=type, kind=kind, queue=queue))
-            return fn
-
-        return register
+    def listen(self, subscription: Subscription) -> None:
+        """Hand every event that fits to a listener, from now on; `@engine.on` is the short way."""
+        self._life.listen(subscription)
 
     @overload
     async def dispatch(
