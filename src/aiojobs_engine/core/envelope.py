@@ -27,6 +27,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         total: rows of a chunk, 0 for other jobs.
         headers: trace context.
         unique: of a unique job, its key and rule.
+        limit_key: whose limits by key the job is under, those of its type in its queue.
+        cost: how much the job takes from rates, at least 1.
+        fair_key, fair_weight: of a job in a fair queue, for whom it runs, and that one's weight, above 0.
     """
 
     id: str
@@ -51,6 +54,10 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     meta: dict[str, Any] = {}
     headers: dict[str, str] = {}
     unique: UniqueKey | None = None
+    limit_key: str | None = None
+    cost: int = 1
+    fair_key: str | None = None
+    fair_weight: float = 1.0
 
 
 _encoder = msgspec.json.Encoder()

@@ -45,6 +45,7 @@ class StoredJob:
         has_started: False for a job that its worker claimed ahead and has not begun.
         lease_until: ms since boot.
         expires_at: None once a retry by hand has freed the job of it.
+        turn: in its queue and priority, once it has been pending; `number` is what orders it there.
         reopened: a chunk of rows that had failed before, whose counters its parent has already.
     """
 
@@ -75,6 +76,8 @@ class StoredJob:
     result: bytes | None = None
     result_until: Instant | None = None
     family: Family | None = None
+    turn: int | None = None
+    number: int = 0
 
     @property
     def id(self) -> str:

@@ -48,6 +48,7 @@ class JobRow(msgspec.Struct, array_like=True):
     result_until: int | None
     user_id: int | str | None
     message: str | None
+    line: str | None
 
     @property
     def status(self) -> Status:
@@ -138,6 +139,7 @@ class Ledger:
     def changed(self, row: JobRow) -> None:
         """Let `row` be written by `store`."""
         self._changed[row.seq] = row
+        self.tx.lined |= row.line is not None
 
     def move(self, row: JobRow, status: Status) -> None:
         """Give a job its next status; what belongs to a run or to an end is set or dropped with it."""

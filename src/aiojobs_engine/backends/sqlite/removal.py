@@ -103,3 +103,4 @@ def _delete(tx: Transaction, seqs: Sequence[int]) -> None:
         tx.run("delete_tags", seqs=seqs)
         tx.run("delete_bodies", seqs=seqs)
         tx.run("delete_jobs", seqs=seqs)
+        tx.lined = True

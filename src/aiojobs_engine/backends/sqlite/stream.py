@@ -52,7 +52,7 @@ class SqliteStream(Part):
         place = parsed(after)
         self._listen("events")
         with self._bells.for_events() as bell:
-            await self._until(bell, timeout, lambda tx: _is_behind(place, tx.value("newest_event"), after))
+            await self._until(bell, timeout, lambda tx: _there_at(place, tx.value("newest_event"), after))
 
     def tap(
         self,
@@ -92,7 +92,8 @@ def check_not_after(place: Place, newest: Place, cursor: str) -> None:
         )
 
 
-def _is_behind(place: Place, newest: str, cursor: str) -> bool:
+def _there_at(place: Place, newest: str, cursor: str) -> int | None:
+    """0, which is over, when there are events behind the place."""
     last: Place = _place(newest)
     check_not_after(place, last, cursor)
-    return place < last
+    return 0 if place < last else None

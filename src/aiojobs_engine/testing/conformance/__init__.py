@@ -31,6 +31,7 @@ _THEMES = (
     "inspector",
     "kin",
     "laws",
+    "limit",
     "promote",
     "prune",
     "race",
@@ -52,6 +53,11 @@ from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
 from aiojobs_engine.testing.conformance.kin import KinContract  # noqa: E402
+from aiojobs_engine.testing.conformance.limit import (  # noqa: E402
+    FairContract,
+    KeyLimitContract,
+    LimitContract,
+)
 from aiojobs_engine.testing.conformance.promote import PromoteContract  # noqa: E402
 from aiojobs_engine.testing.conformance.prune import PruneContract  # noqa: E402
 from aiojobs_engine.testing.conformance.race import RaceContract  # noqa: E402
@@ -69,9 +75,12 @@ __all__ = [
     "CronContract",
     "EnqueueContract",
     "EventContract",
+    "FairContract",
     "FenceContract",
     "InspectorContract",
+    "KeyLimitContract",
     "KinContract",
+    "LimitContract",
     "PromoteContract",
     "PruneContract",
     "RaceContract",
@@ -89,6 +98,9 @@ class BackendContract(
     UniqueContract,
     ReplaceContract,
     ClaimContract,
+    LimitContract,
+    KeyLimitContract,
+    FairContract,
     WaitContract,
     FenceContract,
     SettleContract,
