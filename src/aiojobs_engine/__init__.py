@@ -52,12 +52,14 @@ from aiojobs_engine.core.events import (
     status_updated,
 )
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.limiting import Concurrency, Rate
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.desks.cron import CronRun, CronStatus
 from aiojobs_engine.desks.health import Health
+from aiojobs_engine.desks.limits import LimitStatus
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.listing import Listing, Page
@@ -70,6 +72,7 @@ __all__ = [
     "BackendError",
     "BackendFull",
     "BackendUnavailable",
+    "Concurrency",
     "ConfigError",
     "CronRun",
     "CronStatus",
@@ -109,11 +112,13 @@ __all__ = [
     "JobType",
     "LeaseLost",
     "LeaseLostError",
+    "LimitStatus",
     "Listing",
     "NoCurrentJob",
     "Page",
     "PayloadError",
     "PayloadTooLarge",
+    "Rate",
     "Requeue",
     "ResultExpiredError",
     "Retry",

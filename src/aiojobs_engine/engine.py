@@ -35,6 +35,7 @@ from aiojobs_engine.desks.dead import DeadDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.health import Health, health
 from aiojobs_engine.desks.jobs import JobsDesk
+from aiojobs_engine.desks.limits import LimitsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
 from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
 from aiojobs_engine.dispatching.crons import entries_in_code
@@ -70,7 +71,7 @@ class Engine(Declaring):
         registry: the job types.
         settings: the configuration in force.
         target: the `module:attribute` that a command line loaded it from, None elsewhere.
-        jobs, queues, dead, cron, workers, types, failures: the desks for people and programs that intervene.
+        jobs, queues, dead, cron, limits, workers, types, failures: the desks for people and programs.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Engine(Declaring):
         self.queues = QueuesDesk(door)
         self.dead = DeadDesk(door)
         self.cron = CronDesk(door, self.registry)
+        self.limits = LimitsDesk(door)
         self.workers = WorkersDesk(door)
         self.types = TypesDesk(door)
         self.failures = FailuresDesk(door)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.limits import PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
+from aiojobs_engine.core.limiting import Concurrency, Rate
+from aiojobs_engine.core.limits import LARGEST_WEIGHT, LEAST_WEIGHT, PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.core.unique import Unique
@@ -18,6 +19,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, lt=2**40, title="seconds")]
 LeaseSeconds = Annotated[float, msgspec.Meta(ge=0.1, lt=2**40, title="seconds")]
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 Priority = Annotated[int, msgspec.Meta(ge=-PRIORITY, le=PRIORITY)]
+Weight = Annotated[float, msgspec.Meta(ge=LEAST_WEIGHT, le=LARGEST_WEIGHT)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:\-]{1,128}\Z")]
 
 
@@ -81,7 +83,27 @@ class OptionSettings(_Section, frozen=True, kw_only=True):
     tags: tuple[Name, ...] | None = None
     meta: dict[str, Any] | None = None
     unique: Unique | None = None
+    concurrency: int | Concurrency | None = None
+    rate_limit: str | Rate | None = None
+    cost: AtLeastOne | None = None
     listeners: "ListenerOverrides | None" = None
+
+
+class QueueSettings(_Section, frozen=True, kw_only=True):
+    """`[queues.NAME]`: what holds for all jobs of a queue together.
+
+    Attributes:
+        concurrency: how many run at once, in all workers together.
+        rate_limit: how many start in a time, like "100/minute".
+        fair_by: whose jobs take turns: `user_id`, `type`, or the name of an argument. Jobs that have
+            none share their turns.
+        weights: turns of some of them, by their text; 1 for the others, within 0.001 to 1,000.
+    """
+
+    concurrency: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    rate_limit: str | Rate | None = None
+    fair_by: Name | None = None
+    weights: dict[str, Weight] = {}
 
 
 class ListenerSettings(_Section, frozen=True, kw_only=True):
@@ -151,6 +173,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     listeners: ListenerSettings = ListenerSettings()
     kinds: dict[str, OptionSettings] = {}
     jobs: dict[str, OptionSettings] = {}
+    queues: dict[str, QueueSettings] = {}
     retention: RetentionSettings = RetentionSettings()
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()

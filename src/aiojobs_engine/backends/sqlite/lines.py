@@ -74,7 +74,10 @@ def look(tx: Transaction) -> None:
     limits = tx.lanes.limits
     tx.lined = False
     while True:
-        lines = _lines(tx.value("due_lines", now=tx.now, limit=_LOOKS, most=_MOST))
+        version, found = tx.one("due_lines", now=tx.now, limit=_LOOKS, most=_MOST)
+        if not tx.lanes.fresh(tx, version):
+            limits = tx.lanes.limits
+        lines = _lines(found)
         again: list[tuple[str, int | None]] = []
         gone: list[str] = []
         let: list[int] = []

@@ -62,6 +62,7 @@ def prune(tx: Transaction, keeps: Sequence[Keep], limit: int) -> list[str]:
     for keep in keeps:
         removed += _prune(tx, keep, limit - len(removed))
     tx.run("drop_results", now=tx.now, limit=limit)
+    tx.run("delete_turn_ends")
     return removed
 
 

@@ -30,6 +30,7 @@ _THEMES = (
     "fence",
     "inspector",
     "kin",
+    "key_limit",
     "laws",
     "limit",
     "promote",
@@ -52,12 +53,9 @@ from aiojobs_engine.testing.conformance.enqueue import EnqueueContract  # noqa: 
 from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
+from aiojobs_engine.testing.conformance.key_limit import FairContract, KeyLimitContract  # noqa: E402
 from aiojobs_engine.testing.conformance.kin import KinContract  # noqa: E402
-from aiojobs_engine.testing.conformance.limit import (  # noqa: E402
-    FairContract,
-    KeyLimitContract,
-    LimitContract,
-)
+from aiojobs_engine.testing.conformance.limit import LimitContract  # noqa: E402
 from aiojobs_engine.testing.conformance.promote import PromoteContract  # noqa: E402
 from aiojobs_engine.testing.conformance.prune import PruneContract  # noqa: E402
 from aiojobs_engine.testing.conformance.race import RaceContract  # noqa: E402

@@ -1,7 +1,7 @@
 -- Reads at most :limit lines that are to be looked at, with their state, how many of their jobs run, and the first :most
 -- of those that may be claimed and of those that are held back:
--- [[line, state, running, [[priority, turn, seq, cost], ...], [...]], ...].
-SELECT json_group_array(json_array(
+-- the version of the lanes, and [[line, state, running, [[priority, turn, seq, cost], ...], [...]], ...].
+SELECT (SELECT lanes_version FROM meta), json_group_array(json_array(
     line, json(coalesce(state, '[]')),
     (SELECT count(*) FROM jobs WHERE jobs.line = due.line AND status = 4),
     json((
