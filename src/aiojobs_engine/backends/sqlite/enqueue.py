@@ -1,6 +1,7 @@
 """New jobs: dispatched ones, and the chunks that a bulk job brings."""
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -32,7 +33,7 @@ def encoded(envelopes: Sequence[Envelope]) -> list[Encoded]:
 
 def enqueue(tx: Transaction, jobs: Sequence[Encoded]) -> list[Enqueued]:
     """Store what is new, and say of the rest whether it is the same job."""
-    first = _first_of_each(jobs)
+    first = first_of_each(jobs)
     bodies = {envelope.id: envelope for envelope, _ in first}
     there = add_jobs(tx, first, int(tx.value("last_job")))
     answers: list[Enqueued] = []
@@ -47,18 +48,24 @@ def enqueue(tx: Transaction, jobs: Sequence[Encoded]) -> list[Enqueued]:
 
 
 def add_jobs(
-    tx: Transaction, jobs: Sequence[Encoded], last: int, parent: int | None = None, *, reopened: bool = False
+    tx: Transaction,
+    jobs: Sequence[Encoded],
+    last: int,
+    parent: int | None = None,
+    *,
+    reopened: bool = False,
+    waiting: AbstractSet[str] = frozenset(),
 ) -> dict[str, Envelope]:
     """Store jobs of different ids with their `JobCreated`; those that were there already, by id.
 
-    `last` is the number of the job that was accepted last before them.
+    `last` is the number of the job that was accepted last before them; those in `waiting` wait for others.
     """
     there: dict[str, Envelope] = {}
     for part in _slices(jobs):
-        there |= _add_slice(tx, part, last, parent, reopened=reopened)
+        there |= _add_slice(tx, part, last, parent, reopened=reopened, waiting=waiting)
     for envelope, _ in jobs:
         if envelope.id not in there:
-            status = _first_status(tx, envelope)
+            status = _first_status(tx, envelope, waiting)
             tx.woke |= status is Status.PENDING
             counters = Counters(total=envelope.total)
             tx.events.append(event_of(JobCreated, envelope, status, counters, 0, tx.now))
@@ -68,7 +75,7 @@ def add_jobs(
 def add_chunks(ledger: Ledger, parent: JobRow, chunks: Sequence[Encoded], *, reopened: bool = False) -> int:
     """Store the chunks of a bulk job that are not there yet; the rows of those that were new."""
     tx = ledger.tx
-    chosen = _first_of_each(chunks)
+    chosen = first_of_each(chunks)
     there = add_jobs(tx, chosen, int(tx.value("last_job")), parent.seq, reopened=reopened)
     added = [envelope.total for envelope, _ in chosen if envelope.id not in there]
     parent.chunks += len(added)
@@ -78,7 +85,13 @@ def add_chunks(ledger: Ledger, parent: JobRow, chunks: Sequence[Encoded], *, reo
 
 
 def _add_slice(
-    tx: Transaction, jobs: Sequence[Encoded], last: int, parent: int | None, *, reopened: bool
+    tx: Transaction,
+    jobs: Sequence[Encoded],
+    last: int,
+    parent: int | None,
+    *,
+    reopened: bool,
+    waiting: AbstractSet[str],
 ) -> dict[str, Envelope]:
     blobs, large = Blobs(), Blobs()
     rows: list[list[Any]] = []
@@ -88,7 +101,8 @@ def _add_slice(
         if not inline:
             large_rows.append((envelope.id, *large.add(body)))
         place = blobs.add(body) if inline else (0, 0)
-        rows.append(_row(tx, envelope, place, parent, reopened=reopened))
+        status = _first_status(tx, envelope, waiting)
+        rows.append(_row(tx, envelope, status, place, parent, reopened=reopened))
     stored = tx.run("enqueue", rows=rows, bodies=blobs.joined())
     if large_rows:
         tx.run("add_bodies", rows=large_rows, bodies=large.joined(), last=last)
@@ -101,12 +115,18 @@ def _add_slice(
 
 
 def _row(
-    tx: Transaction, envelope: Envelope, place: tuple[int, int], parent: int | None, *, reopened: bool
+    tx: Transaction,
+    envelope: Envelope,
+    status: Status,
+    place: tuple[int, int],
+    parent: int | None,
+    *,
+    reopened: bool,
 ) -> list[Any]:
     row: list[Any] = [
         envelope.id,
         tx.lanes.number(tx, envelope),
-        CODES[_first_status(tx, envelope)],
+        CODES[status],
         envelope.priority,
         envelope.created_at,
         *place,
@@ -119,7 +139,9 @@ def _row(
     return row
 
 
-def _first_status(tx: Transaction, envelope: Envelope) -> Status:
+def _first_status(tx: Transaction, envelope: Envelope, waiting: AbstractSet[str]) -> Status:
+    if envelope.id in waiting:
+        return Status.WAITING
     is_due = envelope.scheduled_at is None or envelope.scheduled_at <= tx.now
     return Status.PENDING if is_due else Status.SCHEDULED
 
@@ -130,7 +152,7 @@ def _storable(user_id: int | str | None) -> int | str | None:
     return user_id
 
 
-def _first_of_each(jobs: Sequence[Encoded]) -> list[Encoded]:
+def first_of_each(jobs: Sequence[Encoded]) -> list[Encoded]:
     """The jobs without those whose id stands earlier."""
     first: dict[str, Encoded] = {}
     for job in jobs:
