@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from aiojobs_engine.backends.sqlite import SqliteBackend
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.testing.clock import ManualClock
+from aiojobs_engine.testing.flow_model import FlowModel
 from aiojobs_engine.testing.model import BackendModel
 
 pytestmark = pytest.mark.timeout(600)
@@ -22,7 +23,7 @@ PROFILE = settings(
 )
 
 
-class SqliteModel(BackendModel):
+class OnSqlite(BackendModel):
     """A crash leaves the files as they are: the store is opened on a copy of them."""
 
     can_crash = True
@@ -55,7 +56,15 @@ class SqliteModel(BackendModel):
         return folder / "jobs.db"
 
 
+class SqliteModel(OnSqlite): ...
+
+
+class SqliteFlowModel(OnSqlite, FlowModel): ...
+
+
 TestMemoryModel = BackendModel.TestCase
 TestMemoryModel.settings = PROFILE
 TestSqliteModel = SqliteModel.TestCase
 TestSqliteModel.settings = PROFILE
+TestSqliteFlowModel = SqliteFlowModel.TestCase
+TestSqliteFlowModel.settings = PROFILE
