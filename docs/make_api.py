@@ -70,6 +70,7 @@ OPTIONS = {
     "delay": "not started before so long after the dispatch",
     "at": "not started before this instant; it excludes `delay`",
     "id": "the job's id; the same id twice is one job; only at the call",
+    "after": "jobs that have to complete before this one starts: handles, jobs, ids, `Need`s; at the call",
     "user_id": "whose job it is",
     "tags": "names to find it by",
     "meta": "JSON data beside the arguments, in `ctx.meta`",
@@ -100,6 +101,7 @@ GROUPS = {
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
     "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "current_job"],
     "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
+    "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }
