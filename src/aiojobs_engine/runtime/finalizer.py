@@ -118,7 +118,16 @@ class Finalizer:
 
     async def _settlements(self, batch: Sequence[tuple[Run, Outcome]]) -> list[Settlement]:
         now = self._clock.now()
-        return [await self._settlement(run, outcome, now) for run, outcome in batch]
+        settlements = [self._settlement(run, outcome, now) for run, outcome in batch]
+        for place, settlement in enumerate(settlements):
+            run = batch[place][0]
+            if (
+                settlement.status is Status.FAILED
+                and run.claim.envelope.kind != "job"
+                and not settlement.faults
+            ):
+                settlements[place] = await self._with_lost_rows(run, settlement)
+        return settlements
 
     def _report_lost(self, run: Run) -> None:
         self.lost += 1
@@ -127,15 +136,12 @@ class Finalizer:
             "the lease of job %s (token %d) was lost; its outcome counts nothing", lease.job_id, lease.token
         )
 
-    async def _settlement(self, run: Run, outcome: Outcome, now: Instant) -> Settlement:
+    def _settlement(self, run: Run, outcome: Outcome, now: Instant) -> Settlement:
         try:
-            settlement = self._decider.decide(run, outcome, now)
+            return self._decider.decide(run, outcome, now)
         except Exception as error:
             logger.exception("the outcome of job %s could not be told", run.claim.envelope.id)
             return internal_failure(run, error, now)
-        if settlement.status is Status.FAILED and run.claim.envelope.kind != "job" and not settlement.faults:
-            return await self._with_lost_rows(run, settlement)
-        return settlement
 
     async def _with_lost_rows(self, run: Run, settlement: Settlement) -> Settlement:
         context = run.context or JobContext(run.claim, self._port)

@@ -30,6 +30,7 @@ class Slots:
         self.ahead = Ahead(clock, hand_back)
         self.stuck = 0
         self._run = run
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._pace = Pace(clock)
         self._begun: list[Run] = []
         self._has_begun = Wake(clock)
@@ -78,9 +79,12 @@ class Slots:
             task.add_done_callback(self._abandoned.discard)
         self.release(run)
 
-    async def wait_begun(self) -> list[Run]:
-        """Those that were claimed ahead, have begun since the last call, and are still under way."""
+    async def wait_begun(self) -> None:
+        """Return when a run that was claimed ahead has begun."""
         await self._has_begun.wait()
+
+    def take_begun(self) -> list[Run]:
+        """Those that were claimed ahead, have begun since the last call, and are still under way."""
         begun, self._begun = self._begun, []
         return [run for run in begun if not run.is_finalized]
 
@@ -98,7 +102,9 @@ class Slots:
     def _start(self, run: Run) -> None:
         lease = run.claim.lease
         self.runs[lease.job_id, lease.token] = run
-        run.task = asyncio.get_running_loop().create_task(self._run(run))
+        if self._loop is None:  # kept, for asking costs a system call
+            self._loop = asyncio.get_running_loop()
+        run.task = self._loop.create_task(self._run(run))
         if run.was_ahead:
             self._begun.append(run)
             self._has_begun.set()
