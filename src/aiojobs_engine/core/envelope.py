@@ -12,7 +12,7 @@ from aiojobs_engine.core.status import UserId
 VERSION = 1
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A job on its way.
 
     Attributes:

@@ -11,6 +11,7 @@ from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_same_job
 from aiojobs_engine.core.events import JobCreated, event_of
+from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters
 from aiojobs_engine.ports.backend import Enqueued
@@ -19,6 +20,7 @@ INLINE_BYTES = 2_000
 _SLICE_JOBS = 1_000
 _SLICE_BYTES = 16 * 1024 * 1024
 _INT64 = 2**63
+_NO_COUNTERS = Counters()
 
 _stored = msgspec.json.Decoder(list[tuple[str, bool, str]]).decode
 
@@ -56,12 +58,15 @@ def add_jobs(
     there: dict[str, Envelope] = {}
     for part in _slices(jobs):
         there |= _add_slice(tx, part, last, parent, reopened=reopened)
+    now = tx.now
     for envelope, _ in jobs:
-        if envelope.id not in there:
-            status = _first_status(tx, envelope)
-            tx.woke |= status is Status.PENDING
-            counters = Counters(total=envelope.total)
-            tx.events.append(event_of(JobCreated, envelope, status, counters, 0, tx.now))
+        if there and envelope.id in there:
+            continue
+        status = _first_status(envelope, now)
+        if status is Status.PENDING:
+            tx.woke = True
+        counters = Counters(0, 0, 0, envelope.total) if envelope.total else _NO_COUNTERS
+        tx.events.append(event_of(JobCreated, envelope, status, counters, 0, now))
     return there
 
 
@@ -106,7 +111,7 @@ def _row(
     row: list[Any] = [
         envelope.id,
         tx.lanes.number(tx, envelope),
-        CODES[_first_status(tx, envelope)],
+        CODES[_first_status(envelope, tx.now)],
         envelope.priority,
         envelope.created_at,
         *place,
@@ -119,8 +124,8 @@ def _row(
     return row
 
 
-def _first_status(tx: Transaction, envelope: Envelope) -> Status:
-    is_due = envelope.scheduled_at is None or envelope.scheduled_at <= tx.now
+def _first_status(envelope: Envelope, now: Instant) -> Status:
+    is_due = envelope.scheduled_at is None or envelope.scheduled_at <= now
     return Status.PENDING if is_due else Status.SCHEDULED
 
 
