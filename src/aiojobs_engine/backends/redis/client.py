@@ -64,7 +64,8 @@ class Client:
         try:
             while True:
                 try:
-                    await lines.all()
+                    for wire in await lines.all():
+                        _value(await wire.send([("PING",)]))
                 except Cut as cut:
                     raise translated(cut, self.address.shown) from cut
                 except Refused as refused:

@@ -68,12 +68,12 @@ class Connector:
             },
         )
         try:
-            host, port = await sentinels.discover_master(address.service)
+            found: tuple[Any, Any] = await sentinels.discover_master(address.service)
         except RedisError as error:
             raise _trouble(error, "the Sentinels") from error
         finally:
             await sentinels.aclose()
-        return Node(host, int(port))
+        return Node(str(found[0]), int(found[1]))
 
     def _tls(self) -> dict[str, Any]:
         return {"ssl": True, **self._certificates()} if self._address.is_tls else {}
