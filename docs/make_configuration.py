@@ -65,6 +65,7 @@ MEANINGS = {
     "jobs.user_id": "whose jobs these are",
     "jobs.tags": "tags of every job",
     "jobs.meta": "JSON data beside the arguments",
+    "jobs.unique": "one such job at a time: `by`, `window`, `states`, `key`, `mode`, `delay`, `max_wait`",
     "jobs.listeners": "`[listeners]` for these jobs alone",
     "chunking.size": "rows per chunk",
     "chunking.threshold": "up to so many rows one job does alone",

@@ -50,15 +50,17 @@ class Dispatcher:
             job = await self._named(session, what, args, kwargs)
         else:
             job = _only_job(what, args, kwargs)
-        envelope = session.templates.envelope(job) or await session.templates.looked_up(job)
         try:
+            envelope = session.templates.envelope(job) or await session.templates.looked_up(job)
             answer = await session.writes.submit(envelope)
-        except BackendFull:
+        except (BackendFull, ConfigError):
             if job.kind == "import" and "id" not in job.options:
                 await session.storage.remove(job.id)
             raise
         if answer.conflict:
             raise IdConflict(answer.job_id)
+        if answer.job_id != envelope.id and job.kind == "import":
+            await session.storage.remove(job.id)
         return JobHandle(answer.job_id, self._open, created=answer.created)
 
     async def dispatch_many(self, jobs: Jobs) -> list[JobHandle[Any]]:
