@@ -9,6 +9,7 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.limits import PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.status import UserId
+from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.core.urls import redacted
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, lt=2**40, title="seconds")]
@@ -79,6 +80,7 @@ class OptionSettings(_Section, frozen=True, kw_only=True):
     user_id: UserId | None = None
     tags: tuple[Name, ...] | None = None
     meta: dict[str, Any] | None = None
+    unique: Unique | None = None
     listeners: "ListenerOverrides | None" = None
 
 

@@ -51,20 +51,22 @@ class Dispatcher:
             job = await self._named(session, what, args, kwargs)
         else:
             job = _only_job(what, args, kwargs)
-        envelope = session.templates.envelope(job) or await session.templates.looked_up(job)
-        tracing = session.tracing()
         try:
+            envelope = session.templates.envelope(job) or await session.templates.looked_up(job)
+            tracing = session.tracing()
             if tracing is None:
                 answer = await session.writes.submit(envelope)
             else:
                 with tracing.send(envelope) as carrying:
                     answer = await session.writes.submit(carrying)
-        except BackendFull:
+        except (BackendFull, ConfigError):
             if job.kind == "import" and "id" not in job.options:
                 await session.storage.remove(job.id)
             raise
         if answer.conflict:
             raise IdConflict(answer.job_id)
+        if answer.job_id != envelope.id and job.kind == "import":
+            await session.storage.remove(job.id)
         return JobHandle(answer.job_id, self._open, created=answer.created)
 
     async def dispatch_many(self, jobs: Jobs) -> list[JobHandle[Any]]:

@@ -26,7 +26,7 @@ from aiojobs_engine.ports.tracing import Attempt, Carry
 from aiojobs_engine.telemetry import names
 
 LARGEST_HEADERS = 8192
-"""Bytes of trace context that a job carries at most; above that large headers, such as baggage, stay behind."""
+"""Bytes of trace context that a job carries at most; else large headers, such as baggage, stay behind."""
 
 _LARGEST_BESIDE = 512
 
