@@ -28,6 +28,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "storage": config.StorageSettings,
     "limits": config.LimitSettings,
     "sqlite": config.SqliteSettings,
+    "telemetry": config.TelemetrySettings,
 }
 
 MEANINGS = {
@@ -77,6 +78,9 @@ MEANINGS = {
     "storage.path": "the directory with the rows of bulk jobs; all workers need the same one",
     "limits.payload_bytes": "the most that the arguments of a job may take as JSON",
     "limits.result_bytes": "the most that a result may take as JSON",
+    "telemetry.tracing": "make spans as soon as the program has set a tracer provider",
+    "telemetry.trace_parenting": "whether runs begin traces, linked to their dispatches, or go on in theirs",
+    "telemetry.trace_settlements": "a span for each write of outcomes, too",
     "sqlite.durability": "`full` syncs each commit to the disk; `normal` may lose the newest in a power cut",
 }
 

@@ -140,6 +140,21 @@ class SqliteSettings(_Section, frozen=True, kw_only=True):
     durability: Literal["full", "normal"] = "full"
 
 
+class TelemetrySettings(_Section, frozen=True, kw_only=True):
+    """`[telemetry]`.
+
+    Attributes:
+        tracing: spans are made as soon as the program has set a tracer provider; false makes none even then.
+        trace_parenting: a run is the root of a trace that links to its dispatch (`link`), or goes on in the
+            trace of its dispatch (`parent`).
+        trace_settlements: a span for each write of outcomes, too.
+    """
+
+    tracing: bool = True
+    trace_parenting: Literal["link", "parent"] = "link"
+    trace_settlements: bool = True
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """The whole configuration."""
 
@@ -155,6 +170,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()
     sqlite: SqliteSettings = SqliteSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     def __repr__(self) -> str:
         """Show all but the password of the URL."""
