@@ -126,7 +126,8 @@ async def test_a_channel_that_nobody_listens_to_any_more_is_left_at_the_next_mes
     async def heard_by() -> int:
         return int(await client.call(PUBLISH, [f"{prefix}:key"], [f"{prefix}:a"]))
 
-    heard = [await heard_by() for _ in range(50)]  # a Cluster counts the listeners of the server that was asked
+    # a Cluster counts the listeners of the server that was asked
+    heard = [await heard_by() for _ in range(50)]
     assert heard[-1] == 0
     assert heard == sorted(heard, reverse=True)
     async with bell.listening([f"{prefix}:a"]) as wake:
