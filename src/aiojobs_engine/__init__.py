@@ -53,6 +53,7 @@ from aiojobs_engine.core.events import (
 )
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
+from aiojobs_engine.core.secret import Secret
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.desks.cron import CronRun, CronStatus
@@ -118,6 +119,7 @@ __all__ = [
     "Retry",
     "RetryLater",
     "SchemaMismatch",
+    "Secret",
     "Snooze",
     "SourceChanged",
     "SourceError",
