@@ -18,7 +18,7 @@ from aiojobs_engine.ports.backend import Backend, Settlement
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.runtime.context import JobContext, RunPort
 from aiojobs_engine.runtime.run import Run
-from aiojobs_engine.runtime.settlement import Decider, internal_failure, with_lost_rows
+from aiojobs_engine.runtime.settlement import Decider
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Finalizer:
         self._rng = rng
         self._port = port
         self._on_scheduled = on_scheduled
-        self._decider = Decider(rng, port.settings.limits.result_bytes)
+        self._decider = Decider(rng, port.settings.limits.result_bytes, port.settings.masker)
         self._waiting: list[tuple[Run, Outcome]] = []
         self._size = _BATCH
         self._pause = _FIRST_PAUSE
@@ -132,7 +132,7 @@ class Finalizer:
             settlement = self._decider.decide(run, outcome, now)
         except Exception as error:
             logger.exception("the outcome of job %s could not be told", run.claim.envelope.id)
-            return internal_failure(run, error, now)
+            return self._decider.internal_failure(run, error, now)
         if settlement.status is Status.FAILED and run.claim.envelope.kind != "job" and not settlement.faults:
             return await self._with_lost_rows(run, settlement)
         return settlement
@@ -145,4 +145,4 @@ class Finalizer:
         except Exception:
             logger.exception("the rows of job %s can't be read any more", run.claim.envelope.id)
             return settlement
-        return with_lost_rows(run, settlement, lost)
+        return self._decider.with_lost_rows(run, settlement, lost)
