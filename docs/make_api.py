@@ -76,6 +76,7 @@ OPTIONS = {
     "meta": "JSON data beside the arguments, in `ctx.meta`",
     "result_ttl": "how long the result is kept",
     "max_crashes": "dead workers that a job may take with it",
+    "unique": "a `Unique`, a key, or True for all arguments: one such job at a time",
 }
 CALL = {
     "chunk_size": "rows per call of the handler, 1 to 100,000",
@@ -101,6 +102,7 @@ GROUPS = {
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
     "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "Secret", "current_job"],
     "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
+    "flow": ["Unique"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }

@@ -56,6 +56,7 @@ from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
 from aiojobs_engine.core.secret import Secret
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
+from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.desks.cron import CronRun, CronStatus
 from aiojobs_engine.desks.health import Health
 from aiojobs_engine.engine import Engine
@@ -126,6 +127,7 @@ __all__ = [
     "Status",
     "TooLate",
     "UnfinishedResult",
+    "Unique",
     "UnknownJobType",
     "current_job",
     "frequencies",

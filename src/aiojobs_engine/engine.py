@@ -273,6 +273,7 @@ class Engine(Declaring):
             concurrency=concurrency,
             burst=burst,
             await_retries=await_retries,
+            tracing=session.tracing,
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
         )

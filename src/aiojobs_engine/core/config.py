@@ -10,6 +10,7 @@ from aiojobs_engine.core.limits import PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
 from aiojobs_engine.core.masking import Masker, masker_of
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.status import UserId
+from aiojobs_engine.core.unique import Unique
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, lt=2**40, title="seconds")]
 """A duration; files and the environment may say "30s", "5m", "2h", "1d" too."""
@@ -79,6 +80,7 @@ class OptionSettings(_Section, frozen=True, kw_only=True):
     user_id: UserId | None = None
     tags: tuple[Name, ...] | None = None
     meta: dict[str, Any] | None = None
+    unique: Unique | None = None
     listeners: "ListenerOverrides | None" = None
 
 
@@ -150,6 +152,21 @@ class SqliteSettings(_Section, frozen=True, kw_only=True):
     durability: Literal["full", "normal"] = "full"
 
 
+class TelemetrySettings(_Section, frozen=True, kw_only=True):
+    """`[telemetry]`.
+
+    Attributes:
+        tracing: spans are made as soon as the program has set a tracer provider; false makes none even then.
+        trace_parenting: a run is the root of a trace that links to its dispatch (`link`), or goes on in the
+            trace of its dispatch (`parent`).
+        trace_settlements: a span for each write of outcomes, too.
+    """
+
+    tracing: bool = True
+    trace_parenting: Literal["link", "parent"] = "link"
+    trace_settlements: bool = True
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """The whole configuration."""
 
@@ -166,6 +183,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     limits: LimitSettings = LimitSettings()
     masking: MaskingSettings = MaskingSettings()
     sqlite: SqliteSettings = SqliteSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @property
     def masker(self) -> Masker:
