@@ -2,6 +2,7 @@
 
 from aiojobs_engine.backends.redis.address import Address
 from aiojobs_engine.backends.redis.bell import Bell
+from aiojobs_engine.backends.redis.checks import check_servers
 from aiojobs_engine.backends.redis.client import Client
 from aiojobs_engine.backends.redis.home import Home, Times
 from aiojobs_engine.backends.redis.keys import SHARED
@@ -32,8 +33,14 @@ class RedisBackend(HomeStore):
 
     async def open(self) -> None:
         """Connect and check; see the port."""
-        if not self.client.is_open:
-            await self.client.open()
+        if self.client.is_open:
+            return
+        await self.client.open()
+        try:
+            await check_servers(self.client)
+        except BaseException:
+            await self.client.close()
+            raise
 
     async def close(self) -> None:
         """Finish what is under way and let go; see the port."""
