@@ -27,7 +27,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "retention": config.KeepSettings,
     "storage": config.StorageSettings,
     "limits": config.LimitSettings,
+    "masking": config.MaskingSettings,
     "sqlite": config.SqliteSettings,
+    "telemetry": config.TelemetrySettings,
 }
 
 MEANINGS = {
@@ -65,6 +67,7 @@ MEANINGS = {
     "jobs.user_id": "whose jobs these are",
     "jobs.tags": "tags of every job",
     "jobs.meta": "JSON data beside the arguments",
+    "jobs.unique": "one such job at a time: `by`, `window`, `states`, `key`, `mode`, `delay`, `max_wait`",
     "jobs.listeners": "`[listeners]` for these jobs alone",
     "chunking.size": "rows per chunk",
     "chunking.threshold": "up to so many rows one job does alone",
@@ -76,6 +79,11 @@ MEANINGS = {
     "storage.path": "the directory with the rows of bulk jobs; all workers need the same one",
     "limits.payload_bytes": "the most that the arguments of a job may take as JSON",
     "limits.result_bytes": "the most that a result may take as JSON",
+    "masking.keys": "what stands under these keys is a secret, beside the built-in ones, in any case",
+    "masking.patterns": "regular expressions; what matches is a secret",
+    "telemetry.tracing": "make spans as soon as the program has set a tracer provider",
+    "telemetry.trace_parenting": "whether runs begin traces, linked to their dispatches, or go on in theirs",
+    "telemetry.trace_settlements": "a span for each write of outcomes, too",
     "sqlite.durability": "`full` syncs each commit to the disk; `normal` may lose the newest in a power cut",
 }
 

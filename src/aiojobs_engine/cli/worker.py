@@ -17,11 +17,12 @@ import msgspec
 
 from aiojobs_engine.cli.opening import engine_with_jobs
 from aiojobs_engine.cli.output import note
-from aiojobs_engine.core.urls import redacted
+from aiojobs_engine.core.masking import Masker, redacted
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.runtime.supervisor import Lifeline
 from aiojobs_engine.runtime.worker import Worker
 from aiojobs_engine.settings import load_settings
+from aiojobs_engine.telemetry.masking import MaskingFilter
 
 _SHOWN = 8
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
@@ -184,3 +185,9 @@ def _set_up_logging(verbose: int) -> None:
     logging.basicConfig(
         level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    _mask_logs(load_settings().masker)
+
+
+def _mask_logs(masker: Masker) -> None:
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(MaskingFilter(masker))

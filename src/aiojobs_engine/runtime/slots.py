@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
 from typing import Any
 
 from aiojobs_engine.ports.clock import Clock, Wake
@@ -36,6 +37,7 @@ class Slots:
         self._freed = Wake(clock)
         self._emptied = Wake(clock)
         self._abandoned: set[asyncio.Task[None]] = set()
+        self._context: Context | None = None
 
     @property
     def free(self) -> int:
@@ -98,7 +100,10 @@ class Slots:
     def _start(self, run: Run) -> None:
         lease = run.claim.lease
         self.runs[lease.job_id, lease.token] = run
-        run.task = asyncio.get_running_loop().create_task(self._run(run))
+        if self._context is None:
+            self._context = copy_context()
+        # not the context of here: that may be of the run whose slot this one takes
+        run.task = asyncio.get_running_loop().create_task(self._run(run), context=self._context.copy())
         if run.was_ahead:
             self._begun.append(run)
             self._has_begun.set()

@@ -14,6 +14,7 @@ from aiojobs_engine.core.events import (
     JobRetrying,
     LeaseLost,
 )
+from aiojobs_engine.core.limits import one_line
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.events.bus import Subscription
 from aiojobs_engine.events.switches import Switches
@@ -98,4 +99,4 @@ def line_of(event: JobEvent) -> str:
 
 
 def _flat(text: str) -> str:
-    return " ".join(text.split())[:500]
+    return one_line(" ".join(text.split()))[:500]
