@@ -76,6 +76,11 @@ MEANINGS = {
     "storage.path": "the directory with the rows of bulk jobs; all workers need the same one",
     "limits.payload_bytes": "the most that the arguments of a job may take as JSON",
     "limits.result_bytes": "the most that a result may take as JSON",
+    "limits.record_bytes": "the most that a row of an import may take",
+    "limits.columns": "how many columns a source of rows may have",
+    "limits.inflated_bytes": "what a compressed source may unfold to",
+    "limits.inflation": "how many times its size a compressed source may unfold to, beyond the first 16 MiB",
+    "limits.workbook_bytes": "what the parts of an XLSX workbook may unfold to",
     "sqlite.durability": "`full` syncs each commit to the disk; `normal` may lose the newest in a power cut",
 }
 
