@@ -49,6 +49,7 @@ SHOWN = {
     "JobHandle": "handle",
     "JobRegistry": "registry",
     "JobType": "job_type",
+    "Secret": "secret",
     "ManualClock": "clock",
     "TestEngine": "t",
 }
@@ -75,6 +76,7 @@ OPTIONS = {
     "meta": "JSON data beside the arguments, in `ctx.meta`",
     "result_ttl": "how long the result is kept",
     "max_crashes": "dead workers that a job may take with it",
+    "unique": "a `Unique`, a key, or True for all arguments: one such job at a time",
 }
 CALL = {
     "chunk_size": "rows per call of the handler, 1 to 100,000",
@@ -99,12 +101,22 @@ CRON = {
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
-    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "current_job"],
+    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "Secret", "current_job"],
     "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
+    "flow": ["Unique"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }
-CONSTRUCTED = {"Engine", "JobRegistry", "ManualClock", "TestEngine", "Snooze", "Discard", "RetryLater"}
+CONSTRUCTED = {
+    "Engine",
+    "JobRegistry",
+    "ManualClock",
+    "Secret",
+    "TestEngine",
+    "Snooze",
+    "Discard",
+    "RetryLater",
+}
 SIGNALS = ["Snooze", "Discard", "RetryLater"]
 
 _PACKAGE = "aiojobs_engine"

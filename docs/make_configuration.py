@@ -27,7 +27,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "retention": config.KeepSettings,
     "storage": config.StorageSettings,
     "limits": config.LimitSettings,
+    "masking": config.MaskingSettings,
     "sqlite": config.SqliteSettings,
+    "telemetry": config.TelemetrySettings,
 }
 
 MEANINGS = {
@@ -65,6 +67,7 @@ MEANINGS = {
     "jobs.user_id": "whose jobs these are",
     "jobs.tags": "tags of every job",
     "jobs.meta": "JSON data beside the arguments",
+    "jobs.unique": "one such job at a time: `by`, `window`, `states`, `key`, `mode`, `delay`, `max_wait`",
     "jobs.listeners": "`[listeners]` for these jobs alone",
     "chunking.size": "rows per chunk",
     "chunking.threshold": "up to so many rows one job does alone",
@@ -81,6 +84,11 @@ MEANINGS = {
     "limits.inflated_bytes": "what a compressed source may unfold to",
     "limits.inflation": "how many times its size a compressed source may unfold to, beyond the first 16 MiB",
     "limits.workbook_bytes": "what the parts of an XLSX workbook may unfold to",
+    "masking.keys": "what stands under these keys is a secret, beside the built-in ones, in any case",
+    "masking.patterns": "regular expressions; what matches is a secret",
+    "telemetry.tracing": "make spans as soon as the program has set a tracer provider",
+    "telemetry.trace_parenting": "whether runs begin traces, linked to their dispatches, or go on in theirs",
+    "telemetry.trace_settlements": "a span for each write of outcomes, too",
     "sqlite.durability": "`full` syncs each commit to the disk; `normal` may lose the newest in a power cut",
 }
 

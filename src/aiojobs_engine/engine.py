@@ -28,8 +28,8 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import StoredEvent
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.core.masking import redacted
 from aiojobs_engine.core.status import UserId
-from aiojobs_engine.core.urls import redacted
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
@@ -104,6 +104,7 @@ class Engine(Declaring):
         if url is not None:
             checked_scheme(url)
             settings = msgspec.structs.replace(settings, url=url)
+        _ = settings.masker  # its patterns are checked here, not at the first error
         if store is None:
             checked_scheme(settings.url)
         self.settings = settings
@@ -273,6 +274,7 @@ class Engine(Declaring):
             concurrency=concurrency,
             burst=burst,
             await_retries=await_retries,
+            tracing=session.tracing,
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
         )

@@ -12,8 +12,10 @@ from aiojobs_engine.events.bus import EventBus
 from aiojobs_engine.ports.backend import Enqueued, Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.tracing import FindTracing
 from aiojobs_engine.runtime.batcher import Batcher
 from aiojobs_engine.runtime.registry import JobRegistry
+from aiojobs_engine.telemetry.detection import find_tracing
 from aiojobs_engine.waiting import Follower
 
 
@@ -24,6 +26,7 @@ class Session:
         writes: joins concurrent dispatches into one `enqueue`.
         follower: waits for results.
         templates: what the envelopes of a job type have in common.
+        tracing: says who makes spans now.
     """
 
     __slots__ = (
@@ -37,6 +40,7 @@ class Session:
         "storage",
         "store",
         "templates",
+        "tracing",
         "writes",
     )
 
@@ -60,6 +64,7 @@ class Session:
         self.writes: Batcher[Envelope, Enqueued] = Batcher(store.enqueue)
         self.follower = Follower(store, clock)
         self.templates = Templates(store, clock=clock, settings=settings, registry=registry)
+        self.tracing: FindTracing = find_tracing(settings)
         self.loop = asyncio.get_running_loop()
         self.pid = os.getpid()
 

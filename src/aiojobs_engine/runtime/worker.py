@@ -20,6 +20,7 @@ from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.cron import CronEntry
 from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.tracing import FindTracing, no_tracing
 from aiojobs_engine.runtime.burst import Burst
 from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.deadlines import Deadlines
@@ -66,6 +67,7 @@ class Worker:
         isolate: Isolate | None = None,
         crons: Sequence[CronEntry] | None = None,
         rng: Random | None = None,
+        tracing: FindTracing = no_tracing,
     ) -> None:
         """Watch `queues` (by default those of the settings, else those of all registered types).
 
@@ -74,6 +76,7 @@ class Worker:
                 by another worker, which may be dead.
             isolate: runs a job that took two workers with it in a process of its own.
             crons: the cron entries in code; None fires no entries at all.
+            tracing: says who makes spans now.
 
         Raises:
             ConfigError: nothing is registered, or `concurrency` is below 1.
@@ -88,30 +91,35 @@ class Worker:
         self._settings = settings
         self._clock = clock
         self._resources = resources
+        self._tracing = tracing
         self._agents = AgentGroup(clock)
         self._stopping = Wake(clock)
         self._is_urgent = False
         self._started_at = Instant(0)
         self._slots = Slots(clock, _limit(settings, concurrency), run=self._go, hand_back=self._hand_back)
         self._deadlines = Deadlines(clock, settings.worker.cancel_timeout, self._give_up)
-        self._port = WorkerPort(
-            store,
-            clock,
-            settings,
+        self._port = self._make_port(engine, storage, middleware)
+        self._make_agents(rng or Random(), isolate, queues)
+        self._scheduler = None if crons is None else self._make_scheduler(crons)
+        self._burst = self._make_burst(await_retries=await_retries) if burst else None
+
+    def _make_port(self, engine: object, storage: Storage, middleware: Sequence[Middleware]) -> WorkerPort:
+        return WorkerPort(
+            self._store,
+            self._clock,
+            self._settings,
             engine=engine,
             storage=storage,
             middleware=tuple(middleware),
             slots=self._slots,
             deadlines=self._deadlines,
+            tracing=self._tracing,
         )
-        self._make_agents(rng or Random(), isolate, queues)
-        self._scheduler = None if crons is None else self._make_scheduler(crons)
-        self._burst = self._make_burst(await_retries=await_retries) if burst else None
 
     def _make_agents(self, rng: Random, isolate: Isolate | None, queues: Sequence[str] | None) -> None:
         store, clock, settings = self._store, self._clock, self._settings.worker
         self._promoter = Promoter(store, clock)
-        self._finalizer = Finalizer(store, clock, rng, self._port, self._promoter.set)
+        self._finalizer = Finalizer(store, clock, rng, self._port, self._promoter.set, self._tracing)
         self._runs = Runs(
             self._registry,
             self._settings,
@@ -120,6 +128,8 @@ class Worker:
             finalizer=self._finalizer,
             port=self._port,
             isolate=isolate,
+            worker=self.id,
+            tracing=self._tracing,
         )
         self._watch = Watch(self.id, self._queues(queues), tuple(self._registry.types))
         self._watcher = Watcher(
@@ -139,13 +149,13 @@ class Worker:
             lease=settings.lease,
             describe=self._describe,
         )
-        every = min(settings.rescue_interval, settings.lease / 4)
+        every = min(settings.rescue_interval, settings.lease / 8)
         self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
         self._pruner = Pruner(store, clock, self._settings, self._port.remove_files)
 
     def _make_scheduler(self, crons: Sequence[CronEntry]) -> Scheduler:
         environment = self._settings.worker.environment
-        return Scheduler(self._store, self._clock, own=crons, environment=environment)
+        return Scheduler(self._store, self._clock, own=crons, environment=environment, tracing=self._tracing)
 
     def _make_burst(self, *, await_retries: bool) -> Burst:
         return Burst(

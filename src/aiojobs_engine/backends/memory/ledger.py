@@ -30,6 +30,7 @@ class Ledger:
         self.log = EventLog(clock, max_events)
         self.due, self.expiring, self.leases, self.results = Shelf(), Shelf(), Shelf(), Shelf()
         self.ended = {status: Shelf() for status in FINAL}
+        self.uniques: defaultdict[tuple[str, str], dict[str, StoredJob]] = defaultdict(dict)
         self.tally: Counter[tuple[str, Status]] = Counter()
         self.queues: set[str] = set()
         self.paused: set[str] = set()
@@ -87,6 +88,8 @@ class Ledger:
             family = parent.own_family()
             family.chunks[envelope.id] = job
             family.open += 1
+        if envelope.unique is not None:
+            self.uniques[envelope.queue, envelope.unique.key][envelope.id] = job
         self._shelve(job, now)
         self.tell(JobCreated, job, now)
         return job
@@ -95,13 +98,21 @@ class Ledger:
         """Forget a job and its chunks."""
         for chunk in job.family.chunks.values() if job.family else ():
             self.remove(chunk)
-        self._unshelve(job)
+        self.withdraw(job)
         self.results.take(job)
         del self.jobs[job.id]
+        if (rule := job.envelope.unique) is not None:
+            del self.uniques[job.envelope.queue, rule.key][job.id]
+            if not self.uniques[job.envelope.queue, rule.key]:
+                del self.uniques[job.envelope.queue, rule.key]
 
     def move(self, job: StoredJob, status: Status, now: Instant) -> None:
         """Let a job go to `status`, and all that orders it with it."""
-        self._unshelve(job)
+        self.withdraw(job)
+        self.put_back(job, status, now)
+
+    def put_back(self, job: StoredJob, status: Status, now: Instant) -> None:
+        """Let a job that was withdrawn stand at `status`."""
         job.status = status
         job.finished_at = now if status in FINAL else None
         if status is not Status.PROCESSING:
@@ -154,7 +165,8 @@ class Ledger:
         if job.expires_at is not None and status in QUEUED:
             self.expiring.put(job, job.expires_at)
 
-    def _unshelve(self, job: StoredJob) -> None:
+    def withdraw(self, job: StoredJob) -> None:
+        """Take a job from what orders it, before anything that orders it changes."""
         status, queue = job.status, job.envelope.queue
         self.tally[queue, status] -= 1
         if status is Status.PROCESSING:

@@ -38,6 +38,7 @@ _THEMES = (
     "rescue",
     "settle",
     "stage",
+    "unique",
     "waiting",
 )
 pytest.register_assert_rewrite(*[f"{__name__}.{theme}" for theme in _THEMES])
@@ -57,6 +58,7 @@ from aiojobs_engine.testing.conformance.race import RaceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.record import RecordContract  # noqa: E402
 from aiojobs_engine.testing.conformance.rescue import RescueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.settle import SettleContract  # noqa: E402
+from aiojobs_engine.testing.conformance.unique import ReplaceContract, UniqueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.waiting import WaitContract  # noqa: E402
 
 __all__ = [
@@ -74,14 +76,18 @@ __all__ = [
     "PruneContract",
     "RaceContract",
     "RecordContract",
+    "ReplaceContract",
     "RescueContract",
     "SettleContract",
+    "UniqueContract",
     "WaitContract",
 ]
 
 
 class BackendContract(
     EnqueueContract,
+    UniqueContract,
+    ReplaceContract,
     ClaimContract,
     WaitContract,
     FenceContract,
