@@ -14,7 +14,7 @@ ALL = (
     + [f"L{number}" for number in range(1, 14)]
     + [f"J{number}" for number in range(1, 21)]
     + [f"C{number}" for number in range(1, 12)]
-    + ["X6", "X7", "X8", "X9", "X26"]
+    + ["X6", "X7", "X8", "X9", "X19", "X26"]
 )
 ROW = re.compile(r"\| ([WLJCX]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
 
