@@ -19,7 +19,8 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
 import msgspec
 
 from aiojobs_engine.backends import checked_scheme
-from aiojobs_engine.bulk.importer import ImportArguments, ImportType
+from aiojobs_engine.bulk.call import ImportArguments
+from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.intake import Source
 from aiojobs_engine.bulk.registry import JobRegistry
 from aiojobs_engine.core.config import Settings

@@ -128,10 +128,23 @@ class StorageSettings(_Section, frozen=True, kw_only=True):
 
 
 class LimitSettings(_Section, frozen=True, kw_only=True):
-    """`[limits]`: bytes."""
+    """`[limits]`: bytes, where nothing else is said.
+
+    Attributes:
+        record_bytes: one row of an import; longer ones are failed rows, or fail their file.
+        columns: how many a source of rows may have.
+        inflated_bytes: what a compressed source may unfold to.
+        inflation: how many bytes may unfold from one byte of a compressed source, beyond the first 16 MiB.
+        workbook_bytes: what all parts of an XLSX workbook may unfold to.
+    """
 
     payload_bytes: AtLeastOne = PAYLOAD_BYTES
     result_bytes: AtLeastOne = RESULT_BYTES
+    record_bytes: AtLeastOne = 1024 * 1024
+    columns: AtLeastOne = 1000
+    inflated_bytes: AtLeastOne = 10 * 1024**3
+    inflation: AtLeastOne = 100
+    workbook_bytes: AtLeastOne = 200_000_000
 
 
 class MaskingSettings(_Section, frozen=True, kw_only=True):

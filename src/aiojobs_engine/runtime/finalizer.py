@@ -144,7 +144,16 @@ class Finalizer:
 
     async def _settlements(self, batch: Sequence[Ended]) -> list[Settlement]:
         now = self._clock.now()
-        return [await self._settlement(*ended, now) for ended in batch]
+        settlements = [decided or self._decided(run, outcome, now) for run, outcome, decided in batch]
+        for place, settlement in enumerate(settlements):
+            run = batch[place][0]
+            if (
+                settlement.status is Status.FAILED
+                and run.claim.envelope.kind != "job"
+                and not settlement.faults
+            ):
+                settlements[place] = await self._with_lost_rows(run, settlement)
+        return settlements
 
     def _report_lost(self, run: Run) -> None:
         self.lost += 1
@@ -159,14 +168,6 @@ class Finalizer:
         except Exception as error:
             logger.exception("the outcome of job %s could not be told", run.claim.envelope.id)
             return self._decider.internal_failure(run, error, now)
-
-    async def _settlement(
-        self, run: Run, outcome: Outcome, decided: Settlement | None, now: Instant
-    ) -> Settlement:
-        settlement = decided or self._decided(run, outcome, now)
-        if settlement.status is Status.FAILED and run.claim.envelope.kind != "job" and not settlement.faults:
-            return await self._with_lost_rows(run, settlement)
-        return settlement
 
     async def _with_lost_rows(self, run: Run, settlement: Settlement) -> Settlement:
         context = run.context or JobContext(run.claim, self._port)
