@@ -18,7 +18,7 @@ import msgspec
 
 import aiojobs_engine
 from aiojobs_engine import testing
-from aiojobs_engine.bulk.importer import ImportArguments
+from aiojobs_engine.bulk.call import ImportArguments
 from aiojobs_engine.core import errors, frequencies
 from aiojobs_engine.core.job import CallOptions, TypeOptions
 from aiojobs_engine.desks.cron import CronDesk
@@ -49,6 +49,7 @@ SHOWN = {
     "JobHandle": "handle",
     "JobRegistry": "registry",
     "JobType": "job_type",
+    "Secret": "secret",
     "ManualClock": "clock",
     "TestEngine": "t",
 }
@@ -84,6 +85,7 @@ CALL = {
     "allow_duplicates": "handle rows too whose `key` came before in the source",
     "force_single": "run as one job, however many rows there are; all of them are in memory at once",
     "max_failures": "stop when more rows than these have failed",
+    "max_failure_rate": "stop when a larger share than this, 0 to 1, of at least 100 rows has failed",
 }
 CRON = {
     "args": "the arguments of each fire, by name",
@@ -99,13 +101,22 @@ CRON = {
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
-    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "current_job"],
+    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "Secret", "current_job"],
     "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
     "flow": ["Unique"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }
-CONSTRUCTED = {"Engine", "JobRegistry", "ManualClock", "TestEngine", "Snooze", "Discard", "RetryLater"}
+CONSTRUCTED = {
+    "Engine",
+    "JobRegistry",
+    "ManualClock",
+    "Secret",
+    "TestEngine",
+    "Snooze",
+    "Discard",
+    "RetryLater",
+}
 SIGNALS = ["Snooze", "Discard", "RetryLater"]
 
 _PACKAGE = "aiojobs_engine"

@@ -20,7 +20,7 @@ from aiojobs_engine.ports.observer import Execution
 from aiojobs_engine.runtime.context import JobContext, RunPort
 from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.run import Run
-from aiojobs_engine.runtime.settlement import Decider, internal_failure, with_lost_rows
+from aiojobs_engine.runtime.settlement import Decider
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Finalizer:
         self._on_scheduled = on_scheduled
         self._observing = observing or Observing()
         self._is_timed = bool(self._observing.observers)
-        self._decider = Decider(rng, port.settings.limits.result_bytes)
+        self._decider = Decider(rng, port.settings.limits.result_bytes, port.settings.masker)
         self._waiting: list[Ended] = []
         self._size = _BATCH
         self._pause = _FIRST_PAUSE
@@ -165,7 +165,16 @@ class Finalizer:
 
     async def _settlements(self, batch: Sequence[Ended]) -> list[Settlement]:
         now = self._clock.now()
-        return [await self._settlement(*ended, now) for ended in batch]
+        settlements = [decided or self._decided(run, outcome, now) for run, outcome, decided in batch]
+        for place, settlement in enumerate(settlements):
+            run = batch[place][0]
+            if (
+                settlement.status is Status.FAILED
+                and run.claim.envelope.kind != "job"
+                and not settlement.faults
+            ):
+                settlements[place] = await self._with_lost_rows(run, settlement)
+        return settlements
 
     def _report_lost(self, run: Run) -> None:
         self.lost += 1
@@ -179,15 +188,7 @@ class Finalizer:
             return self._decider.decide(run, outcome, now)
         except Exception as error:
             logger.exception("the outcome of job %s could not be told", run.claim.envelope.id)
-            return internal_failure(run, error, now)
-
-    async def _settlement(
-        self, run: Run, outcome: Outcome, decided: Settlement | None, now: Instant
-    ) -> Settlement:
-        settlement = decided or self._decided(run, outcome, now)
-        if settlement.status is Status.FAILED and run.claim.envelope.kind != "job" and not settlement.faults:
-            return await self._with_lost_rows(run, settlement)
-        return settlement
+            return self._decider.internal_failure(run, error, now)
 
     async def _with_lost_rows(self, run: Run, settlement: Settlement) -> Settlement:
         context = run.context or JobContext(run.claim, self._port)
@@ -197,7 +198,7 @@ class Finalizer:
         except Exception:
             logger.exception("the rows of job %s can't be read any more", run.claim.envelope.id)
             return settlement
-        return with_lost_rows(run, settlement, lost)
+        return self._decider.with_lost_rows(run, settlement, lost)
 
 
 def _seconds(run: Run) -> float | None:
