@@ -8,30 +8,16 @@ from pathlib import PurePosixPath
 from tests.house.tree import ROOT, sources
 
 HERE = "tests/cases/"
-<<<<<<< HEAD
-ELSEWHERE = (
-    {"L1", "L2", "L3", "J16", "J17", "J18", "J19", "J20"}
-    | {f"E{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9, 10)}
-    | {"X20"}
-)
-=======
-ELSEWHERE = {"L1", "L2", "L3", "J19"}
->>>>>>> main
+ELSEWHERE = {"L1", "L2", "L3", "J19", "X20"} | {f"E{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9, 10)}
 ALL = (
     [f"W{number}" for number in range(1, 21)]
     + [f"L{number}" for number in range(1, 14)]
     + [f"J{number}" for number in range(1, 21)]
     + [f"C{number}" for number in range(1, 12)]
-<<<<<<< HEAD
     + [f"E{number}" for number in range(1, 11)]
-    + ["X3", "X4", "X5", "X19", "X20"]
+    + [f"X{number}" for number in (3, 4, 5, 6, 7, 8, 9, 19, 20, 26)]
 )
 ROW = re.compile(r"\| ([WLJCEX]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
-=======
-    + ["X6", "X7", "X8", "X9", "X19", "X26"]
-)
-ROW = re.compile(r"\| ([WLJCX]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
->>>>>>> main
 
 
 def _marked() -> dict[str, set[str]]:
