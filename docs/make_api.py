@@ -18,7 +18,7 @@ import msgspec
 
 import aiojobs_engine
 from aiojobs_engine import testing
-from aiojobs_engine.bulk.importer import ImportArguments
+from aiojobs_engine.bulk.call import ImportArguments
 from aiojobs_engine.core import errors, frequencies
 from aiojobs_engine.core.job import CallOptions, TypeOptions
 from aiojobs_engine.desks.cron import CronDesk
@@ -49,6 +49,7 @@ SHOWN = {
     "JobHandle": "handle",
     "JobRegistry": "registry",
     "JobType": "job_type",
+    "Secret": "secret",
     "ManualClock": "clock",
     "TestEngine": "t",
 }
@@ -76,6 +77,7 @@ OPTIONS = {
     "meta": "JSON data beside the arguments, in `ctx.meta`",
     "result_ttl": "how long the result is kept",
     "max_crashes": "dead workers that a job may take with it",
+    "unique": "a `Unique`, a key, or True for all arguments: one such job at a time",
 }
 CALL = {
     "chunk_size": "rows per call of the handler, 1 to 100,000",
@@ -84,6 +86,7 @@ CALL = {
     "allow_duplicates": "handle rows too whose `key` came before in the source",
     "force_single": "run as one job, however many rows there are; all of them are in memory at once",
     "max_failures": "stop when more rows than these have failed",
+    "max_failure_rate": "stop when a larger share than this, 0 to 1, of at least 100 rows has failed",
 }
 CRON = {
     "args": "the arguments of each fire, by name",
@@ -99,13 +102,23 @@ CRON = {
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
-    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "current_job"],
+    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "Secret", "current_job"],
     "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
     "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
+    "flow": ["Unique"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }
-CONSTRUCTED = {"Engine", "JobRegistry", "ManualClock", "TestEngine", "Snooze", "Discard", "RetryLater"}
+CONSTRUCTED = {
+    "Engine",
+    "JobRegistry",
+    "ManualClock",
+    "Secret",
+    "TestEngine",
+    "Snooze",
+    "Discard",
+    "RetryLater",
+}
 SIGNALS = ["Snooze", "Discard", "RetryLater"]
 
 _PACKAGE = "aiojobs_engine"

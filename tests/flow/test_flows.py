@@ -278,6 +278,19 @@ async def test_a_flow_that_is_dispatched_twice_is_one(engine: Engine) -> None:
         assert ran == ["a", "b", "c"]
 
 
+async def test_a_unique_job_is_bound_to_no_other(engine: Engine) -> None:
+    unique = note.options(unique="key")
+    async with engine:
+        first = await engine.dispatch(note.options(unique=False), "a")
+        for refused in (unique.job("a") | note.job("b"), engine.batch([unique.job("a")])):
+            with pytest.raises(ConfigError, match=r"unique=False"):
+                await engine.dispatch(refused)
+        with pytest.raises(ConfigError, match=r"unique=False"):
+            await engine.dispatch_many([unique.job("a"), note.options(after=first).job("b")])
+
+        assert (await engine.queues.stats("default")).counts == {"pending": 1}
+
+
 async def test_a_taken_id_is_a_conflict(engine: Engine) -> None:
     async with engine:
         await engine.dispatch(note.options(id="taken"), "a")

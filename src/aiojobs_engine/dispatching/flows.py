@@ -46,7 +46,7 @@ class _Placed(NamedTuple):
     batch_id: str | None
 
 
-class BatchHandle(JobHandle[None]):
+class BatchHandle(JobHandle[None], frozen=True, eq=False, gc=False):
     """A stored batch. `status()` counts its members, `cancel()` reaches all of them, `result()` is None.
 
     `result()` raises `JobFailedError` when no member completed; when only some did, the status is `partial`.
@@ -111,10 +111,12 @@ async def store_linked(session: Session, envelopes: Sequence[Envelope]) -> dict[
     """Store envelopes with links; which of the ids are new.
 
     Raises:
+        ConfigError: one of them is unique.
         DependencyNotFound: a job that one of them names is not there; nothing was stored.
         IdConflict: an id is taken by another job; the others are stored.
     """
-    answers = await session.store.enqueue(envelopes)
+    check_unique(envelopes)
+    answers = await session.enqueue(envelopes)
     for answer in answers:
         if answer.missing is not None:
             raise DependencyNotFound(answer.missing)
@@ -122,6 +124,20 @@ async def store_linked(session: Session, envelopes: Sequence[Envelope]) -> dict[
         if answer.conflict:
             raise IdConflict(answer.job_id)
     return {answer.job_id: answer.created for answer in answers}
+
+
+def check_unique(envelopes: Sequence[Envelope]) -> None:
+    """See that no job is unique: if it lost, those that are bound to it would have nothing to follow.
+
+    Raises:
+        ConfigError: one is.
+    """
+    for envelope in envelopes:
+        if envelope.unique is not None:
+            raise ConfigError(
+                f"{envelope.type} is unique, and such jobs are not bound to others, nor stored with them; "
+                f"take {envelope.type}.options(unique=False)"
+            )
 
 
 class _Layout:

@@ -111,6 +111,7 @@ class Watch(msgspec.Struct, frozen=True):
 class Enqueued(msgspec.Struct, frozen=True, gc=False):
     """What became of a dispatched envelope: stored now, there already, or its id taken by another job.
 
+    Of a unique job that lost, `job_id` is the one that kept it out.
     `missing` names a job that an envelope of the call needs and that is not stored, or the batch of one, when
     that is none or takes no members any more; nothing of the call was stored then.
     """
@@ -221,11 +222,18 @@ class Backend(Protocol):
         An id that is stored, or stands earlier in the batch, is not stored again: `created` is False when
         `core.envelope.is_same_job`, else it is a `conflict`. `BackendFull` refuses the whole batch.
 
+        A new id with a `unique` rule loses when the newest job that is stored (or stands earlier in the
+        batch) under the same key and queue keeps it out, by `core.unique.keeps_out`: the answer is that job's
+        id, `created` False, and nothing is stored. If the rule `replaces`, and that job has the same type and
+        is `scheduled` or `pending`, it becomes `core.unique.replaced` of the two in that write: it keeps id,
+        place and `created_at`, everything else of the envelope is the new one's, and it is `pending` or
+        `scheduled` as a new one would be, with a `JobInterrupted` when its status changes. A job holds its
+        key until it is deleted, whatever way it was stored.
         Batches: an envelope of the kind `core.needs.BATCH` is stored as `waiting`, started now; nobody claims
         it. A new one whose `parent_id` is a batch that is stored, or stands earlier in the call, becomes a
         member: the batch's total grows by one. A batch takes members while it waits and nobody cancelled it,
         and stays open during the call; one that has no open member at its end ends then. A call with a
-        link is stored whole or not at all; all its answers name what is `missing`.
+        link is stored whole or not at all; all its answers name what is `missing`. It holds no `unique` rule.
 
         Needs: a new job whose `needs` are not all met yet is stored as `waiting`. Each need names a job that
         is stored or stands earlier in the call, so that none wait for each other; `core.needs.verdict` says

@@ -24,6 +24,7 @@ from aiojobs_engine.backends.sqlite.reader import Reader
 from aiojobs_engine.backends.sqlite.settle import record, settle
 from aiojobs_engine.backends.sqlite.stream import SqliteStream, cursor_of
 from aiojobs_engine.backends.sqlite.transaction import Transaction
+from aiojobs_engine.backends.sqlite.unique import enqueue_unique
 from aiojobs_engine.backends.sqlite.upkeep import promote
 from aiojobs_engine.backends.sqlite.wake import Bell, Listeners
 from aiojobs_engine.backends.sqlite.writer import Work, Writer, Written
@@ -137,6 +138,8 @@ class SqliteBackend(SqliteControl, SqliteCron, SqliteInspector, SqliteStream):
         if not envelopes:
             return []
         jobs = encoded(envelopes)
+        if any(envelope.unique is not None for envelope in envelopes):
+            return await self._write(lambda tx: enqueue_unique(tx, jobs), len(jobs))
         store = enqueue_linked if any(map(is_linked, envelopes)) else enqueue
         return await self._write(lambda tx: store(tx, jobs), len(jobs))
 

@@ -33,6 +33,7 @@ _THEMES = (
     "inspector",
     "kin",
     "laws",
+    "place",
     "promote",
     "prune",
     "race",
@@ -40,6 +41,7 @@ _THEMES = (
     "rescue",
     "settle",
     "stage",
+    "unique",
     "waiting",
 )
 pytest.register_assert_rewrite(*[f"{__name__}.{theme}" for theme in _THEMES])
@@ -55,12 +57,14 @@ from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.flow import FlowContract  # noqa: E402
 from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
 from aiojobs_engine.testing.conformance.kin import KinContract  # noqa: E402
+from aiojobs_engine.testing.conformance.place import PlaceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.promote import PromoteContract  # noqa: E402
 from aiojobs_engine.testing.conformance.prune import PruneContract  # noqa: E402
 from aiojobs_engine.testing.conformance.race import RaceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.record import RecordContract  # noqa: E402
 from aiojobs_engine.testing.conformance.rescue import RescueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.settle import SettleContract  # noqa: E402
+from aiojobs_engine.testing.conformance.unique import ReplaceContract, UniqueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.waiting import WaitContract  # noqa: E402
 
 __all__ = [
@@ -76,18 +80,23 @@ __all__ = [
     "FlowContract",
     "InspectorContract",
     "KinContract",
+    "PlaceContract",
     "PromoteContract",
     "PruneContract",
     "RaceContract",
     "RecordContract",
+    "ReplaceContract",
     "RescueContract",
     "SettleContract",
+    "UniqueContract",
     "WaitContract",
 ]
 
 
 class BackendContract(
     EnqueueContract,
+    UniqueContract,
+    ReplaceContract,
     ClaimContract,
     WaitContract,
     FenceContract,
@@ -104,6 +113,7 @@ class BackendContract(
     BatchContract,
     InspectorContract,
     EventContract,
+    PlaceContract,
     RaceContract,
 ):
     """All themes at once."""
