@@ -11,7 +11,7 @@ from aiojobs_engine.core.errors import ConfigError
 
 _log = logging.getLogger(__name__)
 
-OLDEST = (6, 2)
+OLDEST = (7, 0)
 
 # The first release of each line in which no hole in scripts is known that lets their author run other code.
 _MENDED_REDIS = ((6, 2, 20), (7, 2, 11), (7, 4, 6), (8, 0, 4), (8, 2, 2))
@@ -51,7 +51,7 @@ def check_info(info: Mapping[str, str], server: str, address: Address) -> None:
     """Judge one server by its INFO; see `check_servers`."""
     version = version_of(info)
     if version < OLDEST:
-        raise ConfigError(f"{server} is Redis {_dotted(version)}; 6.2 is the oldest that will do")
+        raise ConfigError(f"{server} is Redis {_dotted(version)}; 7.0 is the oldest that will do")
     if info.get("cluster_enabled") == "1" and address.kind != "cluster":
         raise ConfigError(f"{server} belongs to a Cluster; use redis+cluster:// in place of {address.shown}")
     policy = info.get("maxmemory_policy", "noeviction")

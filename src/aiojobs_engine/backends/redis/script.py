@@ -1,5 +1,6 @@
 """Lua files, loaded once, and the calls of them."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from hashlib import sha1
@@ -34,12 +35,21 @@ class Command(NamedTuple):
 
 Request = Call | Command
 
+_USES = re.compile(r"^Uses ([a-z, ]+)\.$", re.MULTILINE)
+
 
 @cache
 def load(name: str) -> Script:
-    """The script in `lua/<name>.lua`."""
-    source = files("aiojobs_engine.backends.redis").joinpath("lua", f"{name}.lua").read_bytes()
-    return script_of(name, source)
+    """The script in `lua/<name>.lua`, with the shared parts that its head says it uses put before it."""
+    folder = files("aiojobs_engine.backends.redis").joinpath("lua")
+    first, _, own = folder.joinpath(f"{name}.lua").read_text("utf-8").partition("\n")
+    uses = _USES.search(own)
+    parts = [folder.joinpath("shared", f"{part}.lua").read_text("utf-8") for part in _named(uses)]
+    return script_of(name, "\n".join((first, *parts, own)).encode())
+
+
+def _named(uses: re.Match[str] | None) -> list[str]:
+    return [] if uses is None else uses[1].split(", ")
 
 
 def script_of(name: str, source: bytes) -> Script:
