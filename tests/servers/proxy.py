@@ -116,6 +116,7 @@ class Proxy:
         self._flowing.set()
         self._server: asyncio.Server | None = None
         self._open: set[_Pair] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -129,6 +130,7 @@ class Proxy:
         for fault in self._faults:
             fault.released.set()
         self.cut()
+        await asyncio.gather(*self._serving)
         await self._server.wait_closed()
 
     @property
@@ -182,6 +184,10 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             onward = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
