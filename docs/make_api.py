@@ -49,6 +49,7 @@ SHOWN = {
     "JobHandle": "handle",
     "JobRegistry": "registry",
     "JobType": "job_type",
+    "Secret": "secret",
     "ManualClock": "clock",
     "TestEngine": "t",
 }
@@ -99,13 +100,22 @@ CRON = {
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
-    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "current_job"],
+    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "Secret", "current_job"],
     "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
     "flow": ["Unique"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }
-CONSTRUCTED = {"Engine", "JobRegistry", "ManualClock", "TestEngine", "Snooze", "Discard", "RetryLater"}
+CONSTRUCTED = {
+    "Engine",
+    "JobRegistry",
+    "ManualClock",
+    "Secret",
+    "TestEngine",
+    "Snooze",
+    "Discard",
+    "RetryLater",
+}
 SIGNALS = ["Snooze", "Discard", "RetryLater"]
 
 _PACKAGE = "aiojobs_engine"

@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "retention": config.KeepSettings,
     "storage": config.StorageSettings,
     "limits": config.LimitSettings,
+    "masking": config.MaskingSettings,
     "sqlite": config.SqliteSettings,
     "telemetry": config.TelemetrySettings,
 }
@@ -78,6 +79,8 @@ MEANINGS = {
     "storage.path": "the directory with the rows of bulk jobs; all workers need the same one",
     "limits.payload_bytes": "the most that the arguments of a job may take as JSON",
     "limits.result_bytes": "the most that a result may take as JSON",
+    "masking.keys": "what stands under these keys is a secret, beside the built-in ones, in any case",
+    "masking.patterns": "regular expressions; what matches is a secret",
     "telemetry.tracing": "make spans as soon as the program has set a tracer provider",
     "telemetry.trace_parenting": "whether runs begin traces, linked to their dispatches, or go on in theirs",
     "telemetry.trace_settlements": "a span for each write of outcomes, too",

@@ -53,6 +53,7 @@ from aiojobs_engine.core.events import (
 )
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
+from aiojobs_engine.core.secret import Secret
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
@@ -119,6 +120,7 @@ __all__ = [
     "Retry",
     "RetryLater",
     "SchemaMismatch",
+    "Secret",
     "Snooze",
     "SourceChanged",
     "SourceError",

@@ -27,8 +27,8 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import StoredEvent
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.core.masking import redacted
 from aiojobs_engine.core.status import UserId
-from aiojobs_engine.core.urls import redacted
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
@@ -103,6 +103,7 @@ class Engine(Declaring):
         if url is not None:
             checked_scheme(url)
             settings = msgspec.structs.replace(settings, url=url)
+        _ = settings.masker  # its patterns are checked here, not at the first error
         if store is None:
             checked_scheme(settings.url)
         self.settings = settings

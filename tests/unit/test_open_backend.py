@@ -13,7 +13,7 @@ from aiojobs_engine import backends as module
 from aiojobs_engine.backends import open_backend, sqlite_path
 from aiojobs_engine.backends.memory import MemoryBackend
 from aiojobs_engine.core.config import Settings
-from aiojobs_engine.core.urls import redacted
+from aiojobs_engine.core.masking import redacted
 from aiojobs_engine.testing import ManualClock
 
 CLOCK = ManualClock()

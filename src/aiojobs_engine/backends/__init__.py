@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
-from aiojobs_engine.core.urls import redacted
+from aiojobs_engine.core.masking import redacted
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 

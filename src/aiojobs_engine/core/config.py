@@ -7,10 +7,10 @@ import msgspec
 
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.limits import PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
+from aiojobs_engine.core.masking import Masker, masker_of
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.core.unique import Unique
-from aiojobs_engine.core.urls import redacted
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, lt=2**40, title="seconds")]
 """A duration; files and the environment may say "30s", "5m", "2h", "1d" too."""
@@ -134,6 +134,18 @@ class LimitSettings(_Section, frozen=True, kw_only=True):
     result_bytes: AtLeastOne = RESULT_BYTES
 
 
+class MaskingSettings(_Section, frozen=True, kw_only=True):
+    """`[masking]`: what is a secret of yours, beside the built-in rules.
+
+    Attributes:
+        keys: what stands under these keys is masked, whatever their case and joints: `iban`, `api_user`.
+        patterns: regular expressions; what matches is masked.
+    """
+
+    keys: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+
 class SqliteSettings(_Section, frozen=True, kw_only=True):
     """`[sqlite]`: `full` keeps every acknowledged job through a power cut, `normal` may lose the newest."""
 
@@ -169,13 +181,25 @@ class Settings(_Section, frozen=True, kw_only=True):
     retention: RetentionSettings = RetentionSettings()
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()
+    masking: MaskingSettings = MaskingSettings()
     sqlite: SqliteSettings = SqliteSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
+    @property
+    def masker(self) -> Masker:
+        """What masks secrets by these settings.
+
+        Raises:
+            ConfigError: a pattern of `masking` is no regular expression, or a key is none.
+        """
+        return masker_of(self.masking.keys, self.masking.patterns)
+
     def __repr__(self) -> str:
-        """Show all but the password of the URL."""
-        values = msgspec.structs.asdict(self) | {"url": redacted(self.url)}
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+        """Show all but secrets."""
+        values = msgspec.structs.asdict(self)
+        return self.masker.text(
+            f"Settings({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+        )
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}

@@ -13,7 +13,7 @@ from aiojobs_engine.core.uniqueness import UniqueKey
 VERSION = 1
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A job on its way.
 
     Attributes:

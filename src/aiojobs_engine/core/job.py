@@ -62,7 +62,7 @@ CALL_OPTIONS = _COMMON | frozenset(CallOptions.__annotations__)
 TYPE_OPTIONS = _COMMON | frozenset(TypeOptions.__annotations__)
 
 
-class Job(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+class Job(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     """One durable unit of work: handler key, payload, metadata, id. Dispatched twice it is one job."""
 
     id: str

@@ -19,7 +19,7 @@ from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.tracing import FindTracing, no_tracing
 from aiojobs_engine.runtime.context import JobContext, RunPort
 from aiojobs_engine.runtime.run import Run
-from aiojobs_engine.runtime.settlement import Decider, internal_failure, with_lost_rows
+from aiojobs_engine.runtime.settlement import Decider
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ class Finalizer:
         self._rng = rng
         self._port = port
         self._on_scheduled = on_scheduled
+        self._decider = Decider(rng, port.settings.limits.result_bytes, port.settings.masker)
         self._tracing = tracing
-        self._decider = Decider(rng, port.settings.limits.result_bytes)
         self._waiting: list[Ended] = []
         self._size = _BATCH
         self._pause = _FIRST_PAUSE
@@ -144,7 +144,16 @@ class Finalizer:
 
     async def _settlements(self, batch: Sequence[Ended]) -> list[Settlement]:
         now = self._clock.now()
-        return [await self._settlement(*ended, now) for ended in batch]
+        settlements = [decided or self._decided(run, outcome, now) for run, outcome, decided in batch]
+        for place, settlement in enumerate(settlements):
+            run = batch[place][0]
+            if (
+                settlement.status is Status.FAILED
+                and run.claim.envelope.kind != "job"
+                and not settlement.faults
+            ):
+                settlements[place] = await self._with_lost_rows(run, settlement)
+        return settlements
 
     def _report_lost(self, run: Run) -> None:
         self.lost += 1
@@ -158,15 +167,7 @@ class Finalizer:
             return self._decider.decide(run, outcome, now)
         except Exception as error:
             logger.exception("the outcome of job %s could not be told", run.claim.envelope.id)
-            return internal_failure(run, error, now)
-
-    async def _settlement(
-        self, run: Run, outcome: Outcome, decided: Settlement | None, now: Instant
-    ) -> Settlement:
-        settlement = decided or self._decided(run, outcome, now)
-        if settlement.status is Status.FAILED and run.claim.envelope.kind != "job" and not settlement.faults:
-            return await self._with_lost_rows(run, settlement)
-        return settlement
+            return self._decider.internal_failure(run, error, now)
 
     async def _with_lost_rows(self, run: Run, settlement: Settlement) -> Settlement:
         context = run.context or JobContext(run.claim, self._port)
@@ -176,4 +177,4 @@ class Finalizer:
         except Exception:
             logger.exception("the rows of job %s can't be read any more", run.claim.envelope.id)
             return settlement
-        return with_lost_rows(run, settlement, lost)
+        return self._decider.with_lost_rows(run, settlement, lost)

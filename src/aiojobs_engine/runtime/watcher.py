@@ -19,6 +19,7 @@ _LONGEST_WAIT = 5.0
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 _LARGEST_CLAIM = 500
+_SHORT_RUN = 0.01
 
 
 class Start(Protocol):
@@ -96,9 +97,11 @@ class Watcher:
         return len(claims)
 
     async def note_begun(self) -> None:
-        """Tell the store which of the jobs claimed ahead run now, until cancelled."""
+        """Tell the store which of the jobs claimed ahead run now, until cancelled; short runs end untold."""
         while True:
-            begun = await self._slots.wait_begun()
+            await self._slots.wait_begun()
+            await self._clock.sleep(_SHORT_RUN)
+            begun = self._slots.take_begun()
             if begun:
                 await self._store.begin([run.claim.lease for run in begun])
 

@@ -149,7 +149,7 @@ class Worker:
             lease=settings.lease,
             describe=self._describe,
         )
-        every = min(settings.rescue_interval, settings.lease / 4)
+        every = min(settings.rescue_interval, settings.lease / 8)
         self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
         self._pruner = Pruner(store, clock, self._settings, self._port.remove_files)
 

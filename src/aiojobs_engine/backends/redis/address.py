@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
-from aiojobs_engine.core.urls import redacted
+from aiojobs_engine.core.masking import redacted
 
 Kind = Literal["server", "sentinel", "cluster"]
 

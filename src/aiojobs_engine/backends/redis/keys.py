@@ -20,6 +20,7 @@ keeps what belongs to no queue. Before all of them stands the prefix of the URL,
     aiojobs:{*}:ended:CODE  zset    place -> finished at, of final jobs that are no      retry, delete, prune
                                     chunks
     aiojobs:{*}:kept        zset    place -> end of the result                           prune
+    aiojobs:{*}:uniques     zset    digest:place of unique jobs; of queue and key        with the job
     aiojobs:{*}:tally       hash    lane and code -> number of jobs                      its last job
     aiojobs:{*}:chunks:P    zset    places of the chunks of the job P                    with the job
     aiojobs:{*}:rows:P      zset    failed rows of the job P, by number                  with the job

@@ -1,6 +1,7 @@
 """Between the package's records and what scripts take and give."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -19,9 +20,11 @@ from aiojobs_engine.core.status import (
     RowFault,
     eta_seconds,
 )
+from aiojobs_engine.core.uniqueness import UniqueKey
 from aiojobs_engine.ports.backend import Result, Settlement
 
 _NEVER = -1.0
+_KEY_BYTES = 16
 _UNDER_WAY = frozenset({Status.PROCESSING, Status.WAITING})
 _FINAL_CODES = frozenset(CODES[status] for status in FINAL)
 
@@ -42,6 +45,7 @@ class Rest(msgspec.Struct, gc=False):
         parent: the place of a chunk's bulk job; `reopened` when it came by `reopen`.
         chunks, open: of a bulk job, how many there are, and how many have not ended.
         told: when the progress of a bulk job was told last.
+        unique: the digest of a unique job's queue and key.
     """
 
     due: int | None = None
@@ -60,6 +64,7 @@ class Rest(msgspec.Struct, gc=False):
     chunks: int = 0
     open: int = 0
     told: int | None = None
+    unique: str | None = None
 
 
 class State(msgspec.Struct, array_like=True, gc=False):
@@ -130,7 +135,7 @@ _fault = msgspec.msgpack.Decoder(Fault).decode
 _row = msgspec.json.Decoder(RowFault).decode
 
 
-def encoded_job(envelope: Envelope, lanes: Lanes, bodies: list[bytes]) -> tuple[str, int, int | bool, str]:
+def encoded_job(envelope: Envelope, lanes: Lanes, bodies: list[bytes]) -> tuple[Any, ...]:
     """What `enqueue.lua` takes for a job, whose body joins `bodies`.
 
     Raises:
@@ -153,7 +158,36 @@ def encoded_job(envelope: Envelope, lanes: Lanes, bodies: list[bytes]) -> tuple[
     )
     due = False if envelope.scheduled_at is None else envelope.scheduled_at
     bodies.append(b"".join((head, ident, user, parent, encode_envelope(envelope))))
-    return envelope.id, len(bodies), due, lane_json
+    number = len(bodies)
+    rule = envelope.unique
+    return envelope.id, number, due, lane_json, rule is not None and _encoded_rule(envelope, rule, bodies)
+
+
+def _encoded_rule(envelope: Envelope, rule: UniqueKey, bodies: list[bytes]) -> tuple[Any, ...]:
+    """What `enqueue.lua` takes for the rule of a unique job."""
+    key = blake2b(encode((envelope.queue, rule.key)), digest_size=_KEY_BYTES)
+    if rule.replaces:
+        bodies += _halves(envelope)
+    return (
+        key.hexdigest(),
+        {str(CODES[status]): True for status in rule.states},
+        False if rule.window is None else rule.window,
+        rule.replaces,
+        False if rule.max_wait is None else rule.max_wait,
+        len(bodies) - 1,
+        len(bodies),
+    )
+
+
+def _halves(envelope: Envelope) -> tuple[bytes, bytes]:
+    """An encoded envelope after its id and up to the time of its dispatch, and what follows that time."""
+    blank = encode_envelope(
+        msgspec.structs.replace(envelope, id="", created_at=Instant(0), scheduled_at=None)
+    )
+    start = len(b'{"id":""')
+    end = blank.index(b',"payload":', start) + len(b',"payload":') + len(envelope.payload)
+    end += len(b',"created_at":')
+    return blank[start:end], blank[end + 1 :]
 
 
 def envelope_part(body: bytes) -> bytes:

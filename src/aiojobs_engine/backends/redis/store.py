@@ -73,6 +73,9 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisStream):
         told: list[Enqueued] = []
         for envelope in envelopes:
             answer = answers[envelope.id]
+            if isinstance(answer, list):
+                told.append(Enqueued(answer[0].decode(), created=False))
+                continue
             is_new = answer == 1 and first[envelope.id] is envelope
             stored = first[envelope.id] if answer == 1 else envelope_of(answer)
             told.append(Enqueued(envelope.id, is_new, not is_same_job(stored, envelope)))

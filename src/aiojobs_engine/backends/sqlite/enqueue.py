@@ -20,6 +20,7 @@ INLINE_BYTES = 2_000
 _SLICE_JOBS = 1_000
 _SLICE_BYTES = 16 * 1024 * 1024
 _INT64 = 2**63
+_NO_COUNTERS = Counters()
 _NOBODY: Mapping[str, str] = MappingProxyType({})
 
 _stored = msgspec.json.Decoder(list[tuple[str, bool, str]]).decode
@@ -42,8 +43,10 @@ def enqueue(
     first = (
         first_of_each(job for job in jobs if job[0].id not in kept_out) if kept_out else first_of_each(jobs)
     )
-    bodies = {envelope.id: envelope for envelope, _ in first}
     there = add_jobs(tx, first, int(tx.value("last_job")))
+    if not there and len(first) == len(jobs):  # most batches
+        return [Enqueued(envelope.id, created=True) for envelope, _ in jobs]
+    bodies = {envelope.id: envelope for envelope, _ in first}
     answers: list[Enqueued] = []
     for envelope, _ in jobs:
         if envelope.id in kept_out:
@@ -68,12 +71,15 @@ def add_jobs(
     there: dict[str, Envelope] = {}
     for part in _slices(jobs):
         there |= _add_slice(tx, part, last, parent, reopened=reopened)
+    now = tx.now
     for envelope, _ in jobs:
-        if envelope.id not in there:
-            status = first_status(tx, envelope)
-            tx.woke |= status is Status.PENDING
-            counters = Counters(total=envelope.total)
-            tx.events.append(event_of(JobCreated, envelope, status, counters, 0, tx.now))
+        if there and envelope.id in there:
+            continue
+        status = first_status(tx, envelope)
+        if status is Status.PENDING:
+            tx.woke = True
+        counters = Counters(0, 0, 0, envelope.total) if envelope.total else _NO_COUNTERS
+        tx.events.append(event_of(JobCreated, envelope, status, counters, 0, now))
     return there
 
 

@@ -21,7 +21,7 @@ for index = 1, #request do
     redis.call('ZREM', KEPT, job.seq)
     local epoch = (job.x.epoch or 0) + 1
     unshelve(job)
-    job.x = {epoch = epoch, due = now, free = true}
+    job.x = {epoch = epoch, due = now, free = true, unique = job.x.unique}
     job.result, job.started, job.finished, job.attempts, job.crashes = false, false, false, 0, 0
     job.code = PENDING
     shelve(job)

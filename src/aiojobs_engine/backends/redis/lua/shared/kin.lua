@@ -15,7 +15,8 @@ local function format_place(number)
   return string.format('%.0f', number)
 end
 
--- Stores new jobs with their `JobCreated`; each is {id, number of its body, due or false, lane as JSON}.
+-- Stores new jobs with their `JobCreated`; each is {id, number of its body, due or false, lane as JSON, unique or
+-- false}, and what is unique begins with the digest of its key.
 local function add(jobs, parent, is_reopened)
   if #jobs == 0 then return end
   local first = places(#jobs)
@@ -30,8 +31,9 @@ local function add(jobs, parent, is_reopened)
     ids[#ids + 1], ids[#ids + 2] = seq, given[1]
     bodies[#bodies + 1], bodies[#bodies + 2] = seq, body
     lanes[lane] = given[4]
-    if due or parent then
-      local x = {due = due or nil}
+    local unique = given[5] and given[5][1]
+    if due or parent or unique then
+      local x = {due = due or nil, unique = unique or nil}
       if parent then x.parent, x.reopened = parent.seq, is_reopened or nil end
       redis.call('HSET', STATE, seq, cmsgpack.pack({code, 0, 0, 0, false, false, false, lane, x, false}))
     end
@@ -44,6 +46,7 @@ local function add(jobs, parent, is_reopened)
     end
     if expires >= 0 then redis.call('ZADD', EXPIRING, string.format('%.0f', expires), seq) end
     if parent then redis.call('ZADD', P .. 'chunks:' .. parent.seq, 0, seq) end
+    if unique then redis.call('ZADD', P .. 'uniques', 0, unique .. ':' .. seq) end
     count(lane, code, 1)
     told[#told + 1] = '["JobCreated",' .. string.sub(body, from, from + ident - 1) .. ',"' .. NAMES[code] .. '",0,' .. total
       .. ',0,0,' .. string.sub(body, from + ident, from + ident + user - 1) .. ',0,' .. at .. ',"",'
@@ -213,6 +216,7 @@ local function remove(job)
   unshelve(job)
   redis.call('ZREM', KEPT, job.seq)
   redis.call('ZREM', JOBS, id_of(job))
+  if job.x.unique then redis.call('ZREM', P .. 'uniques', job.x.unique .. ':' .. job.seq) end
   redis.call('HDEL', STATE, job.seq)
   redis.call('HDEL', BODY, job.seq)
   redis.call('DEL', P .. 'chunks:' .. job.seq, P .. 'rows:' .. job.seq, P .. 'faults:' .. job.seq)

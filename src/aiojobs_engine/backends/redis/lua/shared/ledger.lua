@@ -5,10 +5,10 @@ A job is a table: what its state holds by name, `x` for what few jobs have, and 
 local ledger, order = {}, {}
 
 local function job_of(seq, state, body)
-  local lane, priority, expires, _, total, ident, user, parent = struct.unpack(HEAD, body)
+  local lane, priority, expires, created, total, ident, user, parent = struct.unpack(HEAD, body)
   local from = HEAD_BYTES + 1
   local job = {
-    seq = seq, lane = lane, priority = priority, expires = expires, total = total,
+    seq = seq, lane = lane, priority = priority, expires = expires, created = created, total = total,
     ident = string.sub(body, from, from + ident - 1),
     user = string.sub(body, from + ident, from + ident + user - 1),
     parent = string.sub(body, from + ident + user, from + ident + user + parent - 1),
