@@ -14,8 +14,9 @@ ALL = (
     + [f"L{number}" for number in range(1, 14)]
     + [f"J{number}" for number in range(1, 21)]
     + [f"C{number}" for number in range(1, 12)]
+    + [f"R{number}" for number in range(1, 23)]
 )
-ROW = re.compile(r"\| ([WLJC]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
+ROW = re.compile(r"\| ([WLJCR]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
 
 
 def _marked() -> dict[str, set[str]]:

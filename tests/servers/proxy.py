@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from aiojobs_engine.backends.redis.script import Script
+from aiojobs_engine.runtime.system_clock import SystemClock
 
 Words = Sequence[bytes]
 Match = Callable[[Words], bool]
@@ -106,6 +107,7 @@ class Proxy:
     def __init__(self, port: int) -> None:
         """Pass on to `port`."""
         self._target = port
+        self._clock = SystemClock()
         self.port = 0
         self.seen: list[list[bytes]] = []
         self.connections = 0
@@ -212,7 +214,7 @@ class Proxy:
     async def pass_reply(self, frame: bytes, writer: asyncio.StreamWriter) -> None:
         """Hand one reply to the client, as slow as told."""
         if self._delay:
-            await asyncio.sleep(self._delay)
+            await self._clock.sleep(self._delay)
         if not self._is_dribbling:
             writer.write(frame)
             return

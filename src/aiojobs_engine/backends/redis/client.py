@@ -96,8 +96,12 @@ class Client:
             self.commands += 1
             self.round_trips += 1
             replies = await wire.send((self.words(request),))
-            if not isinstance(replies, Cut) and not isinstance(replies[0], Refused):
-                return replies[0]
+            if not isinstance(replies, Cut):
+                reply = replies[0]
+                if not isinstance(reply, Refused):
+                    return reply
+                if verdict(reply) is Verdict.FATAL:
+                    raise translated(reply, self.address.shown) from reply
         return (await self.send((request,)))[0]
 
     async def calls(self, calls: Sequence[Call]) -> list[Any]:

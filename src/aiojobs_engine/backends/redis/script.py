@@ -61,8 +61,9 @@ def script_of(name: str, source: bytes) -> Script:
 def words_of(request: Request, *, in_full: bool, is_guarded: bool = False) -> tuple[Argument, ...]:
     """The command that is sent; `in_full` brings the source along, for a server that doesn't have it.
 
-    A script that `is_guarded` names one more key, which never exists. While a slot of a Cluster moves, servers
-    refuse what names a key that they lack beside one that they have, so that no script sees half of its keys.
+    A script that `is_guarded` names one more key, which never exists. While a slot of a Cluster moves,
+    servers refuse what names a key that they lack beside one that they have, so that no script sees half of
+    its keys.
     """
     if isinstance(request, Command):
         return tuple(request.words)
