@@ -288,7 +288,7 @@ async def test_a_clock_of_the_server_that_jumps_ends_leases_early_or_late_but_no
 async def test_on_a_cluster_a_queue_that_moves_to_another_server_goes_on(
     cluster: Cluster, prefix: str
 ) -> None:
-    async with staged(f"{cluster.url}?prefix={prefix}", "retry_for=5") as stage:
+    async with staged(f"{cluster.url}?prefix={prefix}", "retry_for=60") as stage:
         await stage.put("before")
         keys = [key for node in cluster.nodes for key in node.run("KEYS", f"{prefix}:*")]
         slots = {int(cluster.nodes[0].run("CLUSTER", "KEYSLOT", key)) for key in keys}

@@ -67,7 +67,7 @@ class Cluster:
         target = self.nodes[(self.nodes.index(source) + 1) % len(self.nodes)]
         target.run("CLUSTER", "SETSLOT", slot, "IMPORTING", self.name(source))
         source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", self.name(target))
-        while keys := source.run("CLUSTER", "GETKEYSINSLOT", slot, 1):
+        while keys := source.run("CLUSTER", "GETKEYSINSLOT", slot, 5):
             source.run("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
         for node in (target, source, *self.nodes):
             node.run("CLUSTER", "SETSLOT", slot, "NODE", self.name(target))
