@@ -15,13 +15,14 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def backend(clock: ManualClock, redis_url: str) -> AsyncIterator[RedisBackend]:
-    backend = RedisBackend(read_address(redis_url), clock=SystemClock(), stamps=clock)
+async def backend(clock: ManualClock, store_url: str) -> AsyncIterator[RedisBackend]:
+    backend = RedisBackend(read_address(store_url), clock=SystemClock(), stamps=clock)
     await backend.open()
     yield backend
     await backend.close()
 
 
+@pytest.mark.case("R19", "R20", "R21")
 class TestRedis(BackendContract): ...
 
 
