@@ -18,7 +18,7 @@ import msgspec
 
 import aiojobs_engine
 from aiojobs_engine import testing
-from aiojobs_engine.bulk.importer import ImportArguments
+from aiojobs_engine.bulk.call import ImportArguments
 from aiojobs_engine.core import errors, frequencies
 from aiojobs_engine.core.job import CallOptions, TypeOptions
 from aiojobs_engine.desks.cron import CronDesk
@@ -51,6 +51,7 @@ SHOWN = {
     "JobHandle": "handle",
     "JobRegistry": "registry",
     "JobType": "job_type",
+    "Secret": "secret",
     "ManualClock": "clock",
     "TestEngine": "t",
 }
@@ -72,6 +73,7 @@ OPTIONS = {
     "delay": "not started before so long after the dispatch",
     "at": "not started before this instant; it excludes `delay`",
     "id": "the job's id; the same id twice is one job; only at the call",
+    "after": "jobs that have to complete before this one starts: handles, jobs, ids, `Need`s; at the call",
     "user_id": "whose job it is",
     "tags": "names to find it by",
     "meta": "JSON data beside the arguments, in `ctx.meta`",
@@ -92,6 +94,7 @@ CALL = {
     "allow_duplicates": "handle rows too whose `key` came before in the source",
     "force_single": "run as one job, however many rows there are; all of them are in memory at once",
     "max_failures": "stop when more rows than these have failed",
+    "max_failure_rate": "stop when a larger share than this, 0 to 1, of at least 100 rows has failed",
 }
 CRON = {
     "args": "the arguments of each fire, by name",
@@ -107,13 +110,23 @@ CRON = {
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
-    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "current_job"],
+    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "Secret", "current_job"],
     "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
+    "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
     "flow": ["Unique", "Concurrency", "Rate", "LimitStatus"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }
-CONSTRUCTED = {"Engine", "JobRegistry", "ManualClock", "TestEngine", "Snooze", "Discard", "RetryLater"}
+CONSTRUCTED = {
+    "Engine",
+    "JobRegistry",
+    "ManualClock",
+    "Secret",
+    "TestEngine",
+    "Snooze",
+    "Discard",
+    "RetryLater",
+}
 SIGNALS = ["Snooze", "Discard", "RetryLater"]
 
 _PACKAGE = "aiojobs_engine"

@@ -14,21 +14,24 @@ from collections.abc import (
 )
 from contextlib import AbstractContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 import msgspec
 
 from aiojobs_engine.backends import checked_scheme
-from aiojobs_engine.bulk.importer import ImportArguments, ImportType
+from aiojobs_engine.bulk.call import ImportArguments
+from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.intake import Source
 from aiojobs_engine.bulk.registry import JobRegistry
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import StoredEvent
+from aiojobs_engine.core.flow import Batch, Step
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.core.masking import redacted
+from aiojobs_engine.core.needs import BATCH
 from aiojobs_engine.core.status import UserId
-from aiojobs_engine.core.urls import redacted
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
@@ -40,6 +43,7 @@ from aiojobs_engine.desks.queues import QueuesDesk
 from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
 from aiojobs_engine.dispatching.crons import entries_in_code
 from aiojobs_engine.dispatching.dispatcher import Dispatcher, Jobs
+from aiojobs_engine.dispatching.flows import BatchHandle, BatchOptions, EngineBatch
 from aiojobs_engine.dispatching.names import NamedType
 from aiojobs_engine.events.bus import Subscription
 from aiojobs_engine.events.stream import Tail, follow, matcher
@@ -50,6 +54,7 @@ from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
 from aiojobs_engine.listing import checked_cursor
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.metrics import MetricsCollector
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.registry import JobType, checked_registry
 from aiojobs_engine.runtime.system_clock import SystemClock
@@ -82,6 +87,7 @@ class Engine(Declaring):
         config: Config | None = None,
         registry: JobRegistry | None = None,
         clock: Clock | None = None,
+        metrics: MetricsCollector | None = None,
     ) -> None:
         """Configure an engine; nothing is connected before it is opened.
 
@@ -91,6 +97,7 @@ class Engine(Declaring):
             config: a TOML file, sections by name that win over files and environment, or all settings.
             registry: job types; without one the engine has its own, empty.
             clock: the machine's time by default.
+            metrics: where figures go; by default where the program has set a meter provider, if it has.
 
         Raises:
             ConfigError: a setting or the URL is wrong; see `load_settings`.
@@ -104,6 +111,7 @@ class Engine(Declaring):
         if url is not None:
             checked_scheme(url)
             settings = msgspec.structs.replace(settings, url=url)
+        _ = settings.masker  # its patterns are checked here, not at the first error
         if store is None:
             checked_scheme(settings.url)
         self.settings = settings
@@ -111,6 +119,7 @@ class Engine(Declaring):
         super().__init__(JobRegistry(clock) if registry is None else checked_registry(registry))
         self._has_own_backend = store is not None
         self._life = Lifecycle(store, clock=clock or SystemClock(), settings=settings, registry=self.registry)
+        self._life.metrics = metrics
         door = self._life.door
         self._dispatcher = Dispatcher(door)
         self.jobs = JobsDesk(door)
@@ -135,6 +144,15 @@ class Engine(Declaring):
     def clock(self) -> Clock:
         """The engine's time."""
         return self._life.clock
+
+    @property
+    def metrics(self) -> MetricsCollector | None:
+        """Where figures go; another one counts from the next opening on."""
+        return self._life.metrics
+
+    @metrics.setter
+    def metrics(self, collector: MetricsCollector | None) -> None:
+        self._life.metrics = collector
 
     @property
     def storage(self) -> Storage:
@@ -168,17 +186,22 @@ class Engine(Declaring):
     @overload
     async def dispatch(self, what: Job[R], /) -> JobHandle[R]: ...
     @overload
+    async def dispatch(self, what: Batch, /) -> BatchHandle: ...
+    @overload
+    async def dispatch(self, what: Step, /) -> JobHandle[Any]: ...
+    @overload
     async def dispatch(self, what: str, /, *args: Any, **kwargs: Any) -> JobHandle[Any]: ...
     async def dispatch(self, what: object, /, *args: Any, **kwargs: Any) -> JobHandle[Any]:
         """Store a job; it is safe when this returns. Repeating it with the same `Job` or `id` is safe too.
 
-        `what` is a job type with the job's arguments, a `Job`, or the name of a job type, whose arguments
-        come by name; for one that nobody knows yet, `queue=` says where to. Calls at the same time share one
-        write.
+        `what` is a job type with the job's arguments, a `Job`, a chain or batch of jobs (in one write, all or
+        none), or the name of a job type, whose arguments come by name; for one that nobody knows yet,
+        `queue=` says where to. Calls at the same time share one write.
 
         Raises:
             PayloadError: the arguments don't fit the handler, or can't be stored; it names the argument.
             UnknownJobType: nobody has registered or published this name, and no queue is given.
+            DependencyNotFound: a job that it is to follow is not stored.
             IdConflict: a job of this id is stored, with another type, queue or payload.
             ConfigError: an option is wrong, or `what` is nothing that can be dispatched.
             BackendUnavailable: the store can't be reached; the job may be stored.
@@ -203,6 +226,27 @@ class Engine(Declaring):
             BackendUnavailable, BackendFull, BackendClosed, UnknownJobType, ConfigError: as in `dispatch`.
         """
         return await self._dispatcher.dispatch_many(jobs)
+
+    def batch(
+        self, members: Iterable[Step] = (), *, name: str = BATCH, **options: Unpack[BatchOptions]
+    ) -> EngineBatch:
+        """Jobs, chains and batches as one step; `engine.dispatch` stores it, or the end of `async with` does.
+
+        Callbacks come by `.then(...)` (all members completed), `.catch(...)` (a first one did not) and
+        `.finally_(...)` (all have ended).
+
+        Args:
+            name: what it is listed as.
+
+        Raises:
+            ConfigError: an option or a member can't be used.
+        """
+        given = dict(cast("Mapping[str, Any]", options))
+        return EngineBatch(self._life.door, members, id=given.pop("id", None), type=name, options=given)
+
+    def batch_handle(self, batch_id: str) -> BatchHandle:
+        """The handle of a batch that was dispatched before."""
+        return BatchHandle(checked_name(batch_id, "a job id"), self._life.door, created=False)
 
     def named(self, name: str) -> NamedType:
         """A job type whose code is elsewhere, to dispatch it with options."""
@@ -274,6 +318,7 @@ class Engine(Declaring):
             concurrency=concurrency,
             burst=burst,
             await_retries=await_retries,
+            observing=session.observing,
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
         )

@@ -8,13 +8,23 @@ from typing import Any, cast
 import anyio.lowlevel
 
 from aiojobs_engine.bulk.importer import ImportType
-from aiojobs_engine.core.envelope import Envelope
-from aiojobs_engine.core.errors import BackendFull, ConfigError, EngineError, IdConflict, PayloadError
+from aiojobs_engine.core.envelope import Envelope, is_linked
+from aiojobs_engine.core.errors import (
+    BackendFull,
+    ConfigError,
+    DependencyNotFound,
+    EngineError,
+    IdConflict,
+    PayloadError,
+)
+from aiojobs_engine.core.flow import Step
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.dispatching.flows import check_unique, dispatch_flow, store_linked
 from aiojobs_engine.dispatching.names import NamedType, argument_names, parted_queue
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.lifetime.session import OpenSession, Session
 from aiojobs_engine.ports.backend import Enqueued
+from aiojobs_engine.ports.tracing import Carry
 from aiojobs_engine.runtime.registry import JobType
 
 SLICE = 1000
@@ -42,6 +52,8 @@ class Dispatcher:
             PayloadError, UnknownJobType, IdConflict: see `Engine.dispatch`.
         """
         session = self._open()
+        if isinstance(what, Step) and not isinstance(what, Job):
+            return await dispatch_flow(self._open, _alone(what, args, kwargs))
         if isinstance(what, JobType):
             job_type = cast("JobType[..., Any]", what)
             session.templates.adopt(job_type)
@@ -52,7 +64,15 @@ class Dispatcher:
             job = _only_job(what, args, kwargs)
         try:
             envelope = session.templates.envelope(job) or await session.templates.looked_up(job)
-            answer = await session.writes.submit(envelope)
+            if is_linked(envelope):
+                created = await store_linked(session, [envelope])
+                return JobHandle(envelope.id, self._open, created=created[envelope.id])
+            tracing = session.tracing()
+            if tracing is None:
+                answer = await session.writes.submit(envelope)
+            else:
+                with tracing.send(envelope) as carrying:
+                    answer = await session.writes.submit(carrying)
         except (BackendFull, ConfigError):
             if job.kind == "import" and "id" not in job.options:
                 await session.storage.remove(job.id)
@@ -70,14 +90,21 @@ class Dispatcher:
             PayloadError, IdConflict: its `index`, or a note, says which job; all slices before are stored.
         """
         session = self._open()
-        source = _Source(jobs)
+        tracing = session.tracing()
+        if tracing is None:
+            return await self._all(session, _Source(jobs), None)
+        with tracing.send_many() as carry:
+            return await self._all(session, _Source(jobs), carry)
+
+    async def _all(self, session: Session, source: "_Source", carry: Carry | None) -> list[JobHandle[Any]]:
         handles: list[JobHandle[Any]] = []
         under_way: asyncio.Task[list[JobHandle[Any]]] | None = None
         try:
             while envelopes := await self._slice(session, source):
                 if under_way is not None:
                     handles += await under_way
-                written = self._write(session, envelopes, len(handles))
+                carrying = envelopes if carry is None else carry(envelopes)
+                written = self._write(session, carrying, len(handles))
                 under_way = session.loop.create_task(written, name="aiojobs:dispatch_many")
             return handles if under_way is None else handles + await under_way
         except BaseException:
@@ -117,14 +144,18 @@ class Dispatcher:
         return envelopes
 
     async def _write(self, session: Session, envelopes: list[Envelope], first: int) -> list[JobHandle[Any]]:
+        if any(map(is_linked, envelopes)):
+            check_unique(envelopes)
         try:
-            answers: Sequence[Enqueued] = await session.store.enqueue(envelopes)
+            answers: Sequence[Enqueued] = await session.enqueue(envelopes)
         except EngineError as error:
             error.add_note(
                 f"the jobs before index {first} are stored, those from it on are not or may not be"
             )
             raise
         for index, answer in enumerate(answers, first):
+            if answer.missing is not None:
+                raise _at(DependencyNotFound(answer.missing), index)
             if answer.conflict:
                 raise _at(IdConflict(answer.job_id), index)
         return [JobHandle(answer.job_id, self._open, created=answer.created) for answer in answers]
@@ -136,6 +167,12 @@ async def _job(
     if isinstance(job_type, ImportType):
         return await job_type.prepared(session.storage, session.settings, args, kwargs)
     return job_type.job(*args, **kwargs)
+
+
+def _alone(step: Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
+    if args or kwargs:
+        raise ConfigError("a chain or a batch is dispatched alone; its jobs have their arguments already")
+    return step
 
 
 def _only_job(what: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:

@@ -24,7 +24,7 @@ from aiojobs_engine.core.events import JobProgressed, event_of
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.limits import shortened
 from aiojobs_engine.core.state import Status
-from aiojobs_engine.core.status import Counters, UserId
+from aiojobs_engine.core.status import Counters, JobStatus, UserId
 from aiojobs_engine.ports.backend import Claim, Record
 from aiojobs_engine.ports.storage import Storage
 
@@ -184,6 +184,21 @@ class JobContext:
         return self._port.engine
 
     @property
+    def batch(self) -> Any:
+        """The `BatchHandle` of the batch that the job is a member of, to add more members; None without."""
+        batch_id = self._claim.envelope.parent_id
+        return None if batch_id is None else self._port.engine.batch_handle(batch_id)
+
+    async def formers(self) -> list[JobStatus]:
+        """The jobs that this one came after, in the order given, with their results and errors.
+
+        Those that are not stored any more are left out, and a result is None once its `result_ttl` is over.
+        """
+        ids = [need.job_id for need in self._claim.envelope.needs]
+        found: list[JobStatus | None] = await self._port.engine.store.get(ids) if ids else []
+        return [job for job in found if job is not None]
+
+    @property
     def resources(self) -> Any:
         """What `@engine.resources` yielded in this worker process, None without."""
         return self._port.resources
@@ -281,11 +296,11 @@ class JobContext:
 
     @property
     def message(self) -> str | None:
-        """The last message given to `progress`."""
-        return self._message
+        """The last message given to `progress`, masked."""
+        return self._message and shortened(self._port.settings.masker.text(self._message))
 
     def _report(self, cursor: bytes | None = None) -> Record:
-        claim = self._claim
+        claim, message = self._claim, self.message
         event = event_of(
             JobProgressed,
             claim.envelope,
@@ -293,11 +308,9 @@ class JobContext:
             self._counters,
             self.attempt,
             self._port.now(),
-            self._message,
+            message,
         )
-        return Record(
-            lease=claim.lease, counters=self._counters, message=self._message, cursor=cursor, event=event
-        )
+        return Record(lease=claim.lease, counters=self._counters, message=message, cursor=cursor, event=event)
 
 
 async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
@@ -322,7 +335,7 @@ def _count(number: Any, name: str) -> int:
 def _text(message: object) -> str:
     if not isinstance(message, str):
         raise ConfigError(f"the message of a progress is text, got {message!r:.80}")
-    return shortened(message)
+    return message
 
 
 class StopAtCheckpoint(BaseException):

@@ -1,6 +1,7 @@
 """New jobs: dispatched ones, and the chunks that a bulk job brings."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +23,7 @@ INLINE_BYTES = 2_000
 _SLICE_JOBS = 1_000
 _SLICE_BYTES = 16 * 1024 * 1024
 _INT64 = 2**63
+_NO_COUNTERS = Counters()
 _NOBODY: Mapping[str, str] = MappingProxyType({})
 
 _stored = msgspec.json.Decoder(list[tuple[str, bool, str]]).decode
@@ -44,8 +46,10 @@ def enqueue(
     first = (
         first_of_each(job for job in jobs if job[0].id not in kept_out) if kept_out else first_of_each(jobs)
     )
-    bodies = {envelope.id: envelope for envelope, _ in first}
     there = add_jobs(tx, first, int(tx.value("last_job")))
+    if not there and len(first) == len(jobs):  # most batches
+        return [Enqueued(envelope.id, created=True) for envelope, _ in jobs]
+    bodies = {envelope.id: envelope for envelope, _ in first}
     answers: list[Enqueued] = []
     for envelope, _ in jobs:
         if envelope.id in kept_out:
@@ -61,21 +65,30 @@ def enqueue(
 
 
 def add_jobs(
-    tx: Transaction, jobs: Sequence[Encoded], last: int, parent: int | None = None, *, reopened: bool = False
+    tx: Transaction,
+    jobs: Sequence[Encoded],
+    last: int,
+    parent: int | None = None,
+    *,
+    reopened: bool = False,
+    waiting: AbstractSet[str] = frozenset(),
 ) -> dict[str, Envelope]:
     """Store jobs of different ids with their `JobCreated`; those that were there already, by id.
 
-    `last` is the number of the job that was accepted last before them.
+    `last` is the number of the job that was accepted last before them; those in `waiting` wait for others.
     """
     there: dict[str, Envelope] = {}
     for part in _slices(jobs):
-        there |= _add_slice(tx, part, last, parent, reopened=reopened)
+        there |= _add_slice(tx, part, last, parent, reopened=reopened, waiting=waiting)
+    now = tx.now
     for envelope, _ in jobs:
-        if envelope.id not in there:
-            status = first_status(tx, envelope)
-            tx.woke |= status is Status.PENDING
-            counters = Counters(total=envelope.total)
-            tx.events.append(event_of(JobCreated, envelope, status, counters, 0, tx.now))
+        if there and envelope.id in there:
+            continue
+        status = Status.WAITING if envelope.id in waiting else first_status(tx, envelope)
+        if status is Status.PENDING:
+            tx.woke = True
+        counters = Counters(0, 0, 0, envelope.total) if envelope.total else _NO_COUNTERS
+        tx.events.append(event_of(JobCreated, envelope, status, counters, 0, now))
     return there
 
 
@@ -92,7 +105,13 @@ def add_chunks(ledger: Ledger, parent: JobRow, chunks: Sequence[Encoded], *, reo
 
 
 def _add_slice(
-    tx: Transaction, jobs: Sequence[Encoded], last: int, parent: int | None, *, reopened: bool
+    tx: Transaction,
+    jobs: Sequence[Encoded],
+    last: int,
+    parent: int | None,
+    *,
+    reopened: bool,
+    waiting: AbstractSet[str],
 ) -> dict[str, Envelope]:
     blobs, large = Blobs(), Blobs()
     rows: list[list[Any]] = []
@@ -102,7 +121,8 @@ def _add_slice(
         if not inline:
             large_rows.append((envelope.id, *large.add(body)))
         place = blobs.add(body) if inline else (0, 0)
-        rows.append(_row(tx, envelope, place, parent, reopened=reopened))
+        status = Status.WAITING if envelope.id in waiting else first_status(tx, envelope)
+        rows.append(_row(tx, envelope, status, place, parent, reopened=reopened))
     stored = tx.run("enqueue", rows=rows, bodies=blobs.joined())
     if large_rows:
         tx.run("add_bodies", rows=large_rows, bodies=large.joined(), last=last)
@@ -127,6 +147,7 @@ def put_in_line(tx: Transaction, envelopes: Sequence[Envelope]) -> None:
 def _row(
     tx: Transaction,
     envelope: Envelope,
+    status: Status,
     place: tuple[int, int],
     parent: int | None,
     *,
@@ -135,7 +156,7 @@ def _row(
     row: list[Any] = [
         envelope.id,
         tx.lanes.number(tx, envelope),
-        CODES[first_status(tx, envelope)],
+        CODES[status],
         envelope.priority,
         envelope.created_at,
         *place,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from aiojobs_engine.backends.sqlite.fairness import give_due_turns
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.gates import Group, admitted
@@ -70,9 +71,13 @@ def started(tx: Transaction, envelopes: Iterable[Envelope]) -> None:
 
 
 def look(tx: Transaction) -> None:
-    """Let those jobs of the lines that are due be claimed that their limits allow now, and no others."""
+    """Let those jobs of the lines that are due be claimed that their limits allow now, and no others.
+
+    Jobs that became pending without a fair turn get theirs.
+    """
     limits = tx.lanes.limits
     tx.lined = False
+    give_due_turns(tx)
     while True:
         version, found = tx.one("due_lines", now=tx.now, limit=_LOOKS, most=_MOST)
         if not tx.lanes.fresh(tx, version):
