@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -24,6 +25,9 @@ from aiojobs_engine.runtime.supervisor import Lifeline
 from aiojobs_engine.runtime.worker import Worker
 from aiojobs_engine.settings import load_settings
 from aiojobs_engine.telemetry.masking import MaskingFilter
+
+BLOCKED = 70
+"""The exit code of a process that ends because a job blocks its loop past the job's timeout."""
 
 _SHOWN = 8
 _YOUNG_OBJECTS = 10_000
@@ -122,6 +126,7 @@ async def _run(engine: Engine, wish: Wish, lifeline: Lifeline | None) -> int:
             burst=wish.burst,
             cron=False if wish.no_cron else None,
             on_entered=lifeline.ready if lifeline is not None else None,
+            leave=partial(_leave, BLOCKED),
         )
         listen_to_signals(worker.stop, worker.stop_now)
         if lifeline is not None:
@@ -142,7 +147,7 @@ async def _run(engine: Engine, wish: Wish, lifeline: Lifeline | None) -> int:
     else:
         note(farewell(worker.settled, ran))
     if worker.has_leftovers:
-        _leave()
+        _leave(0)
     return 0
 
 
@@ -193,12 +198,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)
 
 
-def _leave() -> None:
+def _leave(code: int) -> None:
     """End at once: a thread or a handler that ignores every cancel would keep the process."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def _set_up_logging(verbose: int) -> None:

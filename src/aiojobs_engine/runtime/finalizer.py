@@ -83,6 +83,11 @@ class Finalizer:
             run.span.decided(outcome, settlement)
 
     @property
+    def waiting(self) -> list[Run]:
+        """The runs whose outcomes are not written yet."""
+        return [run for run, _, _ in list(self._waiting)]
+
+    @property
     def is_idle(self) -> bool:
         """Whether everything that was put has been written."""
         return not self._waiting and not self._is_writing
