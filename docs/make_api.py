@@ -102,6 +102,7 @@ GROUPS = {
     "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
     "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "Secret", "current_job"],
+    "logging": ["JobLogFilter"],
     "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
     "flow": ["Unique"],
     "retries": ["Retry", "Requeue", "GiveUp"],

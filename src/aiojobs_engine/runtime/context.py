@@ -331,6 +331,11 @@ class StopAtCheckpoint(BaseException):
 _current: ContextVar[JobContext | None] = ContextVar("aiojobs_engine_job", default=None)
 
 
+def job_here() -> JobContext | None:
+    """The context of the job that runs in this task or thread, None elsewhere."""
+    return _current.get()
+
+
 def current_job() -> JobContext:
     """The context of the job that runs in this task or thread.
 

@@ -26,6 +26,7 @@ from aiojobs_engine.runtime.deadlines import Deadlines
 from aiojobs_engine.runtime.finalizer import Finalizer
 from aiojobs_engine.runtime.heartbeat import Heartbeat
 from aiojobs_engine.runtime.observing import Observing, Sampler
+from aiojobs_engine.runtime.outage import Outage
 from aiojobs_engine.runtime.port import WorkerPort
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.runtime.run import Run
@@ -95,7 +96,8 @@ class Worker:
         self._clock = clock
         self._resources = resources
         self._observing = observing or Observing()
-        self._agents = AgentGroup(clock)
+        self._outage = Outage(clock)
+        self._agents = AgentGroup(clock, self._outage)
         self._stopping = Wake(clock)
         self._is_urgent = False
         self._started_at = Instant(0)
@@ -123,7 +125,9 @@ class Worker:
     def _make_agents(self, rng: Random, isolate: Isolate | None, queues: Sequence[str] | None) -> None:
         store, clock, settings = self._store, self._clock, self._settings.worker
         self._promoter = Promoter(store, clock)
-        self._finalizer = Finalizer(store, clock, rng, self._port, self._promoter.set, self._observing)
+        self._finalizer = Finalizer(
+            store, clock, rng, self._port, self._promoter.set, self._outage, self._observing
+        )
         self._runs = Runs(
             self._registry,
             self._settings,
@@ -144,6 +148,7 @@ class Worker:
             watch=self._watch,
             lease=settings.lease,
             start=self._runs.start,
+            outage=self._outage,
             observers=self._observing.observers,
         )
         self._heartbeat = Heartbeat(
@@ -153,6 +158,7 @@ class Worker:
             deadlines=self._deadlines,
             lease=settings.lease,
             describe=self._describe,
+            outage=self._outage,
         )
         every = min(settings.rescue_interval, settings.lease / 8)
         self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
