@@ -3,6 +3,8 @@
 `Engine` is the door: it registers job types, dispatches jobs, runs workers, and shows what they do.
 """
 
+from aiojobs_engine.bulk.exported import ExportedFile
+from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.registry import JobRegistry
 from aiojobs_engine.core import frequencies
@@ -12,8 +14,11 @@ from aiojobs_engine.core.errors import (
     BackendFull,
     BackendUnavailable,
     ConfigError,
+    DeliveryError,
     Discard,
     EngineError,
+    ExportError,
+    ExportNotFound,
     ForkedEngineError,
     IdConflict,
     IllegalTransition,
@@ -72,10 +77,15 @@ __all__ = [
     "ConfigError",
     "CronRun",
     "CronStatus",
+    "DeliveryError",
     "Discard",
     "Engine",
     "EngineError",
     "ErrorInfo",
+    "ExportError",
+    "ExportNotFound",
+    "ExportType",
+    "ExportedFile",
     "ForkedEngineError",
     "GiveUp",
     "Health",

@@ -19,10 +19,12 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
 import msgspec
 
 from aiojobs_engine.backends import checked_scheme
+from aiojobs_engine.bulk.exported import ExportedFile
+from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportArguments, ImportType
 from aiojobs_engine.bulk.intake import Source
 from aiojobs_engine.bulk.registry import JobRegistry
-from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.config import DeliveryMode, Settings
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import StoredEvent
 from aiojobs_engine.core.job import Job
@@ -32,6 +34,7 @@ from aiojobs_engine.core.urls import redacted
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.health import Health, health
 from aiojobs_engine.desks.jobs import JobsDesk
@@ -70,7 +73,7 @@ class Engine(Declaring):
         registry: the job types.
         settings: the configuration in force.
         target: the `module:attribute` that a command line loaded it from, None elsewhere.
-        jobs, queues, dead, cron, workers, types, failures: the desks for people and programs that intervene.
+        jobs, queues, dead, cron, workers, types, failures, exports: the desks for people and programs.
     """
 
     def __init__(
@@ -119,6 +122,7 @@ class Engine(Declaring):
         self.workers = WorkersDesk(door)
         self.types = TypesDesk(door)
         self.failures = FailuresDesk(door)
+        self.exports = ExportsDesk(door)
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str] | None = None) -> Engine:
@@ -161,6 +165,16 @@ class Engine(Declaring):
     async def dispatch(
         self, what: ImportType[Any], /, source: Source, **call: Unpack[ImportArguments]
     ) -> JobHandle[None]: ...
+    @overload
+    async def dispatch(
+        self,
+        what: ExportType,
+        /,
+        *args: Any,
+        to: str | os.PathLike[str] | None = ...,
+        delivery: DeliveryMode | None = ...,
+        **kwargs: Any,
+    ) -> JobHandle[ExportedFile]: ...
     @overload
     async def dispatch(self, what: JobType[P, R], /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]: ...
     @overload

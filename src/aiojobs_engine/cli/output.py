@@ -11,6 +11,7 @@ import click
 import msgspec
 
 _GAP = "  "
+_KILO = 1000
 
 
 def print_json(value: object) -> None:
@@ -82,6 +83,17 @@ def duration(seconds: float | None) -> str:
     if hours:
         return f"{hours}h{minutes:02d}m"
     return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+def size_of(count: int) -> str:
+    """`812 bytes`, `1.2 kB`, `45.0 MB`."""
+    if count < _KILO:
+        return f"{count} bytes"
+    size, unit = count / _KILO, "kB"
+    for larger in ("MB", "GB"):
+        if size >= _KILO:
+            size, unit = size / _KILO, larger
+    return f"{size:,.1f} {unit}"
 
 
 def is_terminal(*, is_error: bool = False) -> bool:

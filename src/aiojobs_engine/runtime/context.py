@@ -201,6 +201,11 @@ class JobContext:
         """What the last attempt gave to `checkpoint`, as plain JSON data; None on a fresh start."""
         return None if not self._cursor else msgspec.json.decode(self._cursor)
 
+    @property
+    def part(self) -> Any:
+        """Which part of an export this call makes, as its `parts=` named it; None elsewhere."""
+        return None
+
     async def progress(self, processed: int, total: int | None = None, message: str | None = None) -> None:
         """Say how far the job is; shown and stored at most four times a second, the last one always.
 
