@@ -8,14 +8,15 @@ from pathlib import PurePosixPath
 from tests.house.tree import ROOT, sources
 
 HERE = "tests/cases/"
-ELSEWHERE = {"L1", "L2", "L3", "J16", "J17", "J18", "J19", "J20"}
+ELSEWHERE = {"L1", "L2", "L3", "J16", "J17", "J18", "J20"}
 ALL = (
     [f"W{number}" for number in range(1, 21)]
     + [f"L{number}" for number in range(1, 14)]
     + [f"J{number}" for number in range(1, 21)]
     + [f"C{number}" for number in range(1, 12)]
+    + ["X8", "X9"]
 )
-ROW = re.compile(r"\| ([WLJC]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
+ROW = re.compile(r"\| ([WLJCX]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
 
 
 def _marked() -> dict[str, set[str]]:
