@@ -18,7 +18,7 @@ import msgspec
 
 import aiojobs_engine
 from aiojobs_engine import testing
-from aiojobs_engine.bulk.importer import ImportArguments
+from aiojobs_engine.bulk.call import ImportArguments
 from aiojobs_engine.bulk.registry import ExporterOptions
 from aiojobs_engine.core import errors, frequencies
 from aiojobs_engine.core.job import CallOptions, TypeOptions
@@ -53,6 +53,7 @@ SHOWN = {
     "JobHandle": "handle",
     "JobRegistry": "registry",
     "JobType": "job_type",
+    "Secret": "secret",
     "ManualClock": "clock",
     "TestEngine": "t",
 }
@@ -89,6 +90,7 @@ OPTIONS = {
     "meta": "JSON data beside the arguments, in `ctx.meta`",
     "result_ttl": "how long the result is kept",
     "max_crashes": "dead workers that a job may take with it",
+    "unique": "a `Unique`, a key, or True for all arguments: one such job at a time",
 }
 CALL = {
     "chunk_size": "rows per call of the handler, 1 to 100,000",
@@ -97,6 +99,7 @@ CALL = {
     "allow_duplicates": "handle rows too whose `key` came before in the source",
     "force_single": "run as one job, however many rows there are; all of them are in memory at once",
     "max_failures": "stop when more rows than these have failed",
+    "max_failure_rate": "stop when a larger share than this, 0 to 1, of at least 100 rows has failed",
 }
 EXPORT = {
     "key": "the field, or fields, by which the rows are ordered: a run that was cut short goes on behind "
@@ -123,7 +126,16 @@ CRON = {
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
-    "jobs": ["JobRegistry", "JobType", "ImportType", "ExportType", "Job", "JobContext", "current_job"],
+    "jobs": [
+        "JobRegistry",
+        "JobType",
+        "ImportType",
+        "ExportType",
+        "Job",
+        "JobContext",
+        "Secret",
+        "current_job",
+    ],
     "handles": [
         "JobHandle",
         "Listing",
@@ -134,10 +146,20 @@ GROUPS = {
         "JobFailure",
         "ExportedFile",
     ],
+    "flow": ["Unique"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }
-CONSTRUCTED = {"Engine", "JobRegistry", "ManualClock", "TestEngine", "Snooze", "Discard", "RetryLater"}
+CONSTRUCTED = {
+    "Engine",
+    "JobRegistry",
+    "ManualClock",
+    "Secret",
+    "TestEngine",
+    "Snooze",
+    "Discard",
+    "RetryLater",
+}
 SIGNALS = ["Snooze", "Discard", "RetryLater"]
 
 _PACKAGE = "aiojobs_engine"

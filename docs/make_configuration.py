@@ -28,7 +28,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "retention": config.KeepSettings,
     "storage": config.StorageSettings,
     "limits": config.LimitSettings,
+    "masking": config.MaskingSettings,
     "sqlite": config.SqliteSettings,
+    "telemetry": config.TelemetrySettings,
 }
 
 MEANINGS = {
@@ -43,6 +45,8 @@ MEANINGS = {
     "worker.cancel_timeout": "what a cancelled handler gets before its slot is given to others",
     "worker.cron": "whether workers fire cron entries; any number of them may",
     "worker.environment": "what the worker is part of, like `production`; cron entries may ask for one",
+    "worker.metrics_port": "where `worker` shows figures to Prometheus, 0 for any free port",
+    "worker.metrics_host": "the address of that",
     "worker.max_crashes": "dead workers that a job may take with it before it fails as `crashed_worker`",
     "defaults.queue": "the queue",
     "defaults.priority": "higher runs first",
@@ -66,6 +70,7 @@ MEANINGS = {
     "jobs.user_id": "whose jobs these are",
     "jobs.tags": "tags of every job",
     "jobs.meta": "JSON data beside the arguments",
+    "jobs.unique": "one such job at a time: `by`, `window`, `states`, `key`, `mode`, `delay`, `max_wait`",
     "jobs.listeners": "`[listeners]` for these jobs alone",
     "jobs.delivery": "`[delivery]` for these jobs alone",
     "chunking.size": "rows per chunk",
@@ -82,6 +87,17 @@ MEANINGS = {
     "storage.path": "the directory with the rows of bulk jobs; all workers need the same one",
     "limits.payload_bytes": "the most that the arguments of a job may take as JSON",
     "limits.result_bytes": "the most that a result may take as JSON",
+    "limits.record_bytes": "the most that a row of an import may take",
+    "limits.columns": "how many columns a source of rows may have",
+    "limits.inflated_bytes": "what a compressed source may unfold to",
+    "limits.inflation": "how many times its size a compressed source may unfold to, beyond the first 16 MiB",
+    "limits.workbook_bytes": "what the parts of an XLSX workbook may unfold to",
+    "masking.keys": "what stands under these keys is a secret, beside the built-in ones, in any case",
+    "masking.patterns": "regular expressions; what matches is a secret",
+    "telemetry.tracing": "make spans as soon as the program has set a tracer provider",
+    "telemetry.trace_parenting": "whether runs begin traces, linked to their dispatches, or go on in theirs",
+    "telemetry.trace_settlements": "a span for each write of outcomes, too",
+    "telemetry.metrics": "figures go to the engine's collector, or to the meter provider of the program",
     "sqlite.durability": "`full` syncs each commit to the disk; `normal` may lose the newest in a power cut",
 }
 

@@ -58,8 +58,10 @@ from aiojobs_engine.core.events import (
 )
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
+from aiojobs_engine.core.secret import Secret
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
+from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.desks.cron import CronRun, CronStatus
 from aiojobs_engine.desks.health import Health
 from aiojobs_engine.engine import Engine
@@ -128,12 +130,14 @@ __all__ = [
     "Retry",
     "RetryLater",
     "SchemaMismatch",
+    "Secret",
     "Snooze",
     "SourceChanged",
     "SourceError",
     "Status",
     "TooLate",
     "UnfinishedResult",
+    "Unique",
     "UnknownJobType",
     "current_job",
     "frequencies",

@@ -19,9 +19,10 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
 import msgspec
 
 from aiojobs_engine.backends import checked_scheme
+from aiojobs_engine.bulk.call import ImportArguments
 from aiojobs_engine.bulk.exported import ExportedFile
 from aiojobs_engine.bulk.exporter import ExportType
-from aiojobs_engine.bulk.importer import ImportArguments, ImportType
+from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.intake import Source
 from aiojobs_engine.bulk.registry import JobRegistry
 from aiojobs_engine.core.config import DeliveryMode, Settings
@@ -29,8 +30,8 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import StoredEvent
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.core.masking import redacted
 from aiojobs_engine.core.status import UserId
-from aiojobs_engine.core.urls import redacted
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
@@ -52,6 +53,7 @@ from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
 from aiojobs_engine.listing import checked_cursor
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.metrics import MetricsCollector
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.registry import JobType, checked_registry
 from aiojobs_engine.runtime.system_clock import SystemClock
@@ -84,6 +86,7 @@ class Engine(Declaring):
         config: Config | None = None,
         registry: JobRegistry | None = None,
         clock: Clock | None = None,
+        metrics: MetricsCollector | None = None,
     ) -> None:
         """Configure an engine; nothing is connected before it is opened.
 
@@ -93,6 +96,7 @@ class Engine(Declaring):
             config: a TOML file, sections by name that win over files and environment, or all settings.
             registry: job types; without one the engine has its own, empty.
             clock: the machine's time by default.
+            metrics: where figures go; by default where the program has set a meter provider, if it has.
 
         Raises:
             ConfigError: a setting or the URL is wrong; see `load_settings`.
@@ -106,6 +110,7 @@ class Engine(Declaring):
         if url is not None:
             checked_scheme(url)
             settings = msgspec.structs.replace(settings, url=url)
+        _ = settings.masker  # its patterns are checked here, not at the first error
         if store is None:
             checked_scheme(settings.url)
         self.settings = settings
@@ -113,6 +118,7 @@ class Engine(Declaring):
         super().__init__(JobRegistry(clock) if registry is None else checked_registry(registry))
         self._has_own_backend = store is not None
         self._life = Lifecycle(store, clock=clock or SystemClock(), settings=settings, registry=self.registry)
+        self._life.metrics = metrics
         door = self._life.door
         self._dispatcher = Dispatcher(door)
         self.jobs = JobsDesk(door)
@@ -137,6 +143,15 @@ class Engine(Declaring):
     def clock(self) -> Clock:
         """The engine's time."""
         return self._life.clock
+
+    @property
+    def metrics(self) -> MetricsCollector | None:
+        """Where figures go; another one counts from the next opening on."""
+        return self._life.metrics
+
+    @metrics.setter
+    def metrics(self, collector: MetricsCollector | None) -> None:
+        self._life.metrics = collector
 
     @property
     def storage(self) -> Storage:
@@ -286,6 +301,7 @@ class Engine(Declaring):
             concurrency=concurrency,
             burst=burst,
             await_retries=await_retries,
+            observing=session.observing,
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+import msgspec
+
 from aiojobs_engine.core.codec import ResultCodec
 from aiojobs_engine.core.errors import (
     BackendUnavailable,
@@ -33,7 +35,7 @@ R_co = TypeVar("R_co", covariant=True)
 _PLAIN = ResultCodec(None)
 
 
-class JobHandle(Generic[R_co]):
+class JobHandle(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
     """A stored job, to ask about, wait for and intervene with.
 
     Attributes:
@@ -41,13 +43,9 @@ class JobHandle(Generic[R_co]):
         created: False when a job of this id or unique key was there already.
     """
 
-    __slots__ = ("_open", "created", "id")
-
-    def __init__(self, job_id: str, open_session: OpenSession, *, created: bool) -> None:
-        """Belong to an engine."""
-        self.id = job_id
-        self.created = created
-        self._open = open_session
+    id: str
+    _open: OpenSession
+    created: bool
 
     async def status(self) -> JobStatus:
         """The job as it stands.

@@ -1,3 +1,4 @@
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -6,13 +7,18 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, settings
 
+from aiojobs_engine.backends.redis import RedisBackend
+from aiojobs_engine.backends.redis.address import read_address
 from aiojobs_engine.backends.sqlite import SqliteBackend
 from aiojobs_engine.ports.backend import Store
+from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.testing.clock import ManualClock
 from aiojobs_engine.testing.model import BackendModel
+from tests.servers.server import Server
 
 pytestmark = pytest.mark.timeout(600)
 
+NUMBERS = itertools.count()
 EXAMPLES = 300 if os.environ.get("AIOJOBS_CI") == "1" else 60
 PROFILE = settings(
     max_examples=EXAMPLES,
@@ -55,7 +61,35 @@ class SqliteModel(BackendModel):
         return folder / "jobs.db"
 
 
+class RedisModel(BackendModel):
+    """A crash leaves the server as it is: another client goes on with its keys."""
+
+    can_crash = True
+    url = ""
+
+    async def make(self, clock: ManualClock) -> Store:
+        self.prefix = f"model{next(NUMBERS)}"
+        return await self._opened()
+
+    async def crash(self, store: Store) -> Store:
+        await store.close()
+        return await self._opened()
+
+    async def _opened(self) -> RedisBackend:
+        address = read_address(f"{self.url}?prefix={self.prefix}")
+        store = RedisBackend(address, clock=SystemClock(), stamps=self.clock)
+        await store.open()
+        return store
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(servers: dict[str, Server]) -> None:
+    RedisModel.url = servers["valkey"].url
+
+
 TestMemoryModel = BackendModel.TestCase
 TestMemoryModel.settings = PROFILE
 TestSqliteModel = SqliteModel.TestCase
 TestSqliteModel.settings = PROFILE
+TestRedisModel = RedisModel.TestCase
+TestRedisModel.settings = PROFILE

@@ -16,6 +16,7 @@ import pytest
 from aiojobs_engine import Engine
 from aiojobs_engine.core.errors import LeaseLostError, PayloadError
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.masking import masker_of
 from aiojobs_engine.core.outcome import Discarded, Failed, Outcome, RowsDone, Snoozed, Succeeded, WorkerLost
 from aiojobs_engine.core.retry import Requeue
 from aiojobs_engine.isolation import isolate_for
@@ -385,7 +386,7 @@ async def test_an_exception_keeps_its_class_its_text_and_its_traceback(engine: E
     picky = sys.modules["poisonous"].Picky
     assert isinstance(outcome.error, picky)
     assert (outcome.error.code, outcome.error.why) == (7, "because")
-    told = error_info(outcome.error)
+    told = error_info(outcome.error, masker_of())
     assert (told.type, told.message) == ("poisonous.Picky", "code 7, because")
     assert 'raise Picky(7, why="because")' in told.traceback
     assert engine.registry.types["picky"].decorated["retry"].decide(1, outcome.error) == Requeue(1)
@@ -395,7 +396,7 @@ async def test_an_exception_whose_class_is_not_found_keeps_its_name(engine: Engi
     outcome = await _alone(engine, "local")
 
     assert isinstance(outcome, Failed)
-    told = error_info(outcome.error)
+    told = error_info(outcome.error, masker_of())
     assert (told.type, told.message) == ("poisonous.local.<locals>.Hidden", "nobody can import it")
 
 

@@ -26,7 +26,7 @@ async def test_nothing_is_claimed_ahead_before_the_pace_is_known_nor_of_long_job
     assert (before, pace.allowance()) == (0, 0)
 
 
-async def test_what_is_claimed_ahead_grows_with_the_pace_up_to_two_hundred() -> None:
+async def test_what_is_claimed_ahead_grows_with_the_pace_up_to_five_hundred() -> None:
     clock = ManualClock()
     pace = Pace(clock)
     allowances: list[int] = []
@@ -36,8 +36,8 @@ async def test_what_is_claimed_ahead_grows_with_the_pace_up_to_two_hundred() -> 
         await clock.advance(0.01)
         allowances.append(pace.allowance())
 
-    assert allowances[:4] == [10, 15, 17, 18]
-    assert allowances[-1] == 200
+    assert allowances[:4] == [20, 30, 35, 37]
+    assert allowances[-1] == 500
 
 
 async def warmed_up(world: World, quick: Any) -> None:

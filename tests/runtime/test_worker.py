@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from typing import Any
 
 from aiojobs_engine.core.config import Settings, WorkerSettings
@@ -294,3 +295,21 @@ async def test_a_thousand_jobs_cost_a_thousand_tasks_and_few_calls_of_the_store(
     assert tasks <= 1000 + 25
     assert calls["claim"] <= 1000 / 50 + 5
     assert calls["settle"] <= 1000 / 50 + 5
+
+
+async def test_a_job_sees_nothing_of_the_context_of_the_one_before_it_in_its_slot() -> None:
+    world = World(settings=Settings(worker=WorkerSettings(concurrency=1)))
+    mark: ContextVar[str] = ContextVar("mark", default="clean")
+    seen: list[str] = []
+
+    @world.registry.job()
+    async def marks() -> None:
+        seen.append(mark.get())
+        mark.set("dirty")
+
+    async with world.running():
+        for _ in range(3):
+            await world.push(marks.job())
+        await world.clock.advance(1)
+
+    assert seen == ["clean"] * 3

@@ -13,7 +13,7 @@ from aiojobs_engine import backends as module
 from aiojobs_engine.backends import open_backend, sqlite_path
 from aiojobs_engine.backends.memory import MemoryBackend
 from aiojobs_engine.core.config import Settings
-from aiojobs_engine.core.urls import redacted
+from aiojobs_engine.core.masking import redacted
 from aiojobs_engine.testing import ManualClock
 
 CLOCK = ManualClock()
@@ -35,6 +35,8 @@ def test_a_scheme_names_the_backend() -> None:
     assert type(opened("memory://")).__name__ == "MemoryBackend"
     assert type(opened("MEMORY://")).__name__ == "MemoryBackend"
     assert type(opened("sqlite:///a.db")).__name__ == "SqliteBackend"
+    for url in ("redis://h", "rediss://h", "unix:///s", "redis+sentinel://h/m", "redis+cluster://h:1,i:2"):
+        assert type(opened(url)).__name__ == "RedisBackend"
 
 
 @pytest.mark.parametrize(
@@ -65,11 +67,6 @@ def test_three_slashes_are_relative_and_four_absolute(url: str, path: str) -> No
             "reddis://x",
             "no backend has the scheme 'reddis'; did you mean 'redis'?, for example 'redis://localhost:6379/0'",
         ),
-        ("redis://localhost", "redis:// is not in this release yet; use 'sqlite:///jobs.db' or 'memory://'"),
-        (
-            "redis+sentinel://h/m",
-            "redis+sentinel:// is not in this release yet; use 'sqlite:///jobs.db' or 'memory://'",
-        ),
     ],
 )
 def test_a_wrong_url_is_explained(url: str, message: str) -> None:
@@ -91,6 +88,11 @@ def test_a_wrong_sqlite_url_shows_the_two_forms(url: str) -> None:
 def test_sqlite_in_memory_is_pointed_to_memory() -> None:
     with pytest.raises(ConfigError, match="use memory://"):
         opened("sqlite:///:memory:")
+
+
+def test_a_wrong_redis_url_is_explained() -> None:
+    with pytest.raises(ConfigError, match="name"):
+        opened("redis+sentinel://h")
 
 
 def test_memory_takes_nothing_more() -> None:

@@ -12,6 +12,7 @@ from aiojobs_engine.core.errors import PayloadError
 from aiojobs_engine.core.events import JobCancelled, JobCompleted, JobDiscarded, JobFailed, JobRetrying
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.limits import ERROR_CHARS, RESULT_BYTES
+from aiojobs_engine.core.masking import masker_of
 from aiojobs_engine.core.outcome import (
     Cancelled,
     Discarded,
@@ -30,10 +31,11 @@ from aiojobs_engine.core.state import FINAL, TRANSITIONS, Status
 from aiojobs_engine.core.status import Counters, RowFault
 from aiojobs_engine.ports.backend import Settlement
 from aiojobs_engine.runtime.executor import DeadlineExceeded
-from aiojobs_engine.runtime.settlement import Decider, error_info, internal_failure
+from aiojobs_engine.runtime.settlement import Decider, error_info
 from tests.unit.runs import run
 
 NOW = Instant(1_000_000)
+DECIDER = Decider(Random(1), RESULT_BYTES, masker_of())
 FAULT = RowFault(row_number=1, row_key=None, payload={}, field=None, message="wrong")
 
 OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
@@ -53,7 +55,7 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
 
 
 def decide(outcome: Outcome, **fields: Any) -> Settlement:
-    return Decider(Random(1), RESULT_BYTES).decide(run(**fields), outcome, NOW)
+    return DECIDER.decide(run(**fields), outcome, NOW)
 
 
 @settings(deadline=None, max_examples=300)
@@ -193,7 +195,7 @@ def test_the_text_of_a_discard_is_kept_within_its_bound() -> None:
 
 
 def test_an_outcome_that_can_not_be_told_ends_the_job_once_and_for_all() -> None:
-    settlement = internal_failure(run(attempts=3), RuntimeError("broken"), NOW)
+    settlement = DECIDER.internal_failure(run(attempts=3), RuntimeError("broken"), NOW)
 
     assert (settlement.status, settlement.attempts) == (Status.FAILED, 4)
     assert isinstance(settlement.event, JobFailed)
@@ -202,14 +204,14 @@ def test_an_outcome_that_can_not_be_told_ends_the_job_once_and_for_all() -> None
 
 
 def test_a_timeout_is_called_so_and_other_errors_by_their_class() -> None:
-    assert error_info(DeadlineExceeded("late")).type == "timeout"
-    assert error_info(ValueError("x")).type == "ValueError"
-    assert error_info(PayloadError("x")).type == "aiojobs_engine.core.errors.PayloadError"
+    assert error_info(DeadlineExceeded("late"), masker_of()).type == "timeout"
+    assert error_info(ValueError("x"), masker_of()).type == "ValueError"
+    assert error_info(PayloadError("x"), masker_of()).type == "aiojobs_engine.core.errors.PayloadError"
 
 
 @given(text=st.text(max_size=50))
 def test_any_text_of_an_error_is_storable(text: str) -> None:
-    info = error_info(ValueError(text))
+    info = error_info(ValueError(text), masker_of())
 
     assert msgspec.json.decode(msgspec.json.encode(info)) == {
         "type": "ValueError",

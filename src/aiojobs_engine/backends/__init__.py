@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
-from aiojobs_engine.core.urls import redacted
+from aiojobs_engine.core.masking import redacted
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 
@@ -23,6 +23,7 @@ _EXAMPLES = {
     "redis+cluster": "redis+cluster://localhost:7000",
     "unix": "unix:///run/redis.sock",
 }
+_REDIS = frozenset({"redis", "rediss", "redis+sentinel", "redis+cluster", "unix"})
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*", re.IGNORECASE)
 
 
@@ -51,6 +52,10 @@ def open_backend(url: str, *, clock: Clock, settings: Settings) -> Store:
         from aiojobs_engine.backends.sqlite import SqliteBackend
 
         return SqliteBackend(path, clock=clock, durability=settings.sqlite.durability)
+    if scheme in _REDIS:
+        from aiojobs_engine.backends.redis import open_redis
+
+        return open_redis(url, clock=clock)
     return _factory(scheme)(url, clock=clock, settings=settings)
 
 
@@ -66,10 +71,8 @@ def checked_scheme(url: str) -> str:
     if not separator or not _SCHEME.fullmatch(scheme):
         raise ConfigError(f"{redacted(url)!r:.200} is no URL of a backend; it looks like 'sqlite:///jobs.db'")
     scheme = scheme.lower()
-    if scheme in ("memory", "sqlite") or scheme in _installed():
+    if scheme in _EXAMPLES or scheme in _installed():
         return scheme
-    if scheme in _EXAMPLES:
-        raise ConfigError(f"{scheme}:// is not in this release yet; use 'sqlite:///jobs.db' or 'memory://'")
     known = {*_EXAMPLES, *_installed()}
     hint = did_you_mean(scheme, sorted(known)) or f"; there are {', '.join(sorted(known))}"
     example = next((_EXAMPLES[name] for name in _EXAMPLES if f"{name!r}?" in hint), _EXAMPLES["sqlite"])

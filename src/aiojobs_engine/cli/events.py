@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-import msgspec
 
 from aiojobs_engine.cli.opening import json_option, opened, run, url_option
-from aiojobs_engine.cli.output import note, print_json, shown
+from aiojobs_engine.cli.output import json_line, note, print_json, shown
 from aiojobs_engine.core.events import JobEvent, StoredEvent
 from aiojobs_engine.core.instant import moment
 from aiojobs_engine.engine import Engine
@@ -89,7 +88,7 @@ def _plain(event: JobEvent) -> dict[str, Any]:
 
 def _print(event: JobEvent, *, as_json: bool) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(_plain(event), enc_hook=str).decode())
+        click.echo(json_line(_plain(event)))
     else:
         own = [getattr(event, name, None) for name in ("message", "error", "reason")]
         counts = f"{event.processed:,}/{event.total:,}" if event.total else None

@@ -83,7 +83,8 @@ def _hung_up() -> int:
 
 def _refused(error: Exception) -> int:
     from aiojobs_engine.cli.faults import told
+    from aiojobs_engine.core.masking import redacted
 
     message, code = told(error)
-    click.echo(f"error: {message}", err=True)
+    click.echo(redacted(f"error: {message}"), err=True)
     return code

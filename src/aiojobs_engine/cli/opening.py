@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from aiojobs_engine.backends import checked_scheme, sqlite_path
+from aiojobs_engine.cli.output import mask_by
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.engine import Engine
@@ -78,6 +79,7 @@ async def engine_with_jobs(target: str | None) -> Engine:
         hint = "; give it parentheses where it is made" if isinstance(found, type) else ""
         raise ConfigError(f"{chosen} is no Engine, but {type(found).__name__}{hint}")
     found.target = chosen
+    mask_by(found.settings.masker)
     return found
 
 
@@ -109,6 +111,7 @@ async def engine_for(target: str | None, url: str | None) -> Engine:
         return await engine_with_jobs(None)
     chosen = settings.url if url is None else url
     _check_presence(chosen)
+    mask_by(settings.masker)
     return Engine(chosen)
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import cast
@@ -10,14 +11,37 @@ from typing import cast
 import click
 import msgspec
 
+from aiojobs_engine.core.limits import DEPTH, one_line
+from aiojobs_engine.core.masking import Masker, masker_of
+
 _GAP = "  "
 _KILO = 1000
+_DEPTH = DEPTH + 8
+_ITEMS = 10**9
+_BUILT_IN = masker_of()
+
+_masker: ContextVar[Masker] = ContextVar("aiojobs_engine_masker")
+
+
+def mask_by(masker: Masker) -> None:
+    """Show no secrets of these settings from now on; those of the built-in rules are never shown."""
+    _masker.set(masker)
 
 
 def print_json(value: object) -> None:
-    """One JSON value on standard output, indented."""
-    encoded = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
-    click.echo(encoded.decode())
+    """One JSON value on standard output, indented, without secrets."""
+    click.echo(msgspec.json.format(json_line(value), indent=2))
+
+
+def print_schemas(value: object) -> None:
+    """The same for what describes data and holds none, as it is."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value).decode(), indent=2))
+
+
+def json_line(value: object) -> str:
+    """One JSON value as a line, without secrets."""
+    encoded = msgspec.json.encode(value, enc_hook=str)
+    return msgspec.json.encode(_masker.get(_BUILT_IN).encoded(encoded, depth=_DEPTH, items=_ITEMS)).decode()
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
@@ -51,12 +75,12 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
 
 
 def note(message: str) -> None:
-    """A line on standard error."""
-    click.echo(message, err=True)
+    """A line on standard error, without secrets."""
+    click.echo(_masker.get(_BUILT_IN).text(message), err=True)
 
 
 def shown(value: object) -> str:
-    """A value as one harmless line: control characters are escaped, instants are UTC to the second."""
+    """A value as one line without secrets and control characters; instants are UTC to the second."""
     match value:
         case None:
             return "-"
@@ -71,7 +95,7 @@ def shown(value: object) -> str:
         case tuple() | list():
             return ", ".join(shown(item) for item in cast("Sequence[object]", value))
         case _:
-            return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(value))
+            return one_line(_masker.get(_BUILT_IN).text(str(value)))
 
 
 def duration(seconds: float | None) -> str:

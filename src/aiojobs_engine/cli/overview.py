@@ -3,7 +3,7 @@
 import click
 
 from aiojobs_engine.cli.opening import engine_for, json_option, opened, run, url_option
-from aiojobs_engine.cli.output import duration, note, print_facts, print_json, print_table
+from aiojobs_engine.cli.output import duration, note, print_facts, print_json, print_schemas, print_table
 from aiojobs_engine.core.errors import BackendError
 from aiojobs_engine.core.instant import moment
 from aiojobs_engine.desks.health import Health
@@ -25,7 +25,7 @@ def types_command(target: str | None, url: str | None, *, as_json: bool) -> None
         async with opened(target, url) as engine:
             types = [record async for record in engine.types.list()]
         if as_json:
-            print_json(types)
+            print_schemas(types)
         else:
             print_table(_TYPE_COLUMNS, [_type_row(record) for record in types], empty="no job types")
 

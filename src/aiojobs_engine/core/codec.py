@@ -17,6 +17,7 @@ import msgspec
 
 from aiojobs_engine.core.errors import ConfigError, PayloadError, PayloadTooLarge, did_you_mean
 from aiojobs_engine.core.limits import DEPTH
+from aiojobs_engine.core.secret import is_secret, is_secret_type, sealed, unsealed
 
 _PLACE = re.compile(r"at `\$\.([A-Za-z_]\w*)")
 _QUOTED = re.compile(r"[`']([A-Za-z_]\w*)[`']")
@@ -32,12 +33,16 @@ class _Model(Protocol):
 
 
 def _encode_other(value: object) -> object:
+    if is_secret(value):
+        return sealed(value)
     if hasattr(value, "model_dump"):
         return cast("_Model", value).model_dump(mode="json")
     raise TypeError(f"{type(value).__qualname__} is no JSON data; pass a struct, a dataclass or plain values")
 
 
 def _decode_other(kind: type[Any], value: object) -> object:
+    if is_secret_type(kind):
+        return unsealed(kind, value)
     if hasattr(kind, "model_validate"):
         return kind.model_validate(value)
     if isinstance(value, get_origin(kind) or kind):
@@ -365,6 +370,8 @@ def _result_decoder(annotation: object) -> msgspec.json.Decoder[Any]:
 
 
 def _schema_other(kind: type[Any]) -> dict[str, Any]:
+    if is_secret_type(kind):
+        return {"writeOnly": True}
     if hasattr(kind, "model_json_schema"):
         return cast("dict[str, Any]", kind.model_json_schema())
     raise TypeError(f"{kind.__qualname__} has no JSON Schema")

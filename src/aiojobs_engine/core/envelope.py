@@ -8,11 +8,12 @@ from aiojobs_engine.core.errors import PayloadError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.status import UserId
+from aiojobs_engine.core.uniqueness import UniqueKey
 
 VERSION = 1
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A job on its way.
 
     Attributes:
@@ -25,6 +26,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         parent_id: the bulk job that this chunk belongs to.
         total: rows of a chunk, 0 for other jobs.
         headers: trace context.
+        unique: of a unique job, its key and rule.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     meta: dict[str, Any] = {}
     headers: dict[str, str] = {}
+    unique: UniqueKey | None = None
 
 
 _encoder = msgspec.json.Encoder()
@@ -79,9 +82,12 @@ def decode_envelope(body: bytes | str) -> Envelope:
 
 
 def is_same_job(first: Envelope, second: Envelope) -> bool:
-    """Whether a repeated dispatch brings the same job: type, queue and payload are equal."""
-    return (first.type, first.queue, bytes(first.payload)) == (
-        second.type,
-        second.queue,
-        bytes(second.payload),
-    )
+    """Whether a repeated dispatch brings the same job: type, queue and payload are equal.
+
+    The payload of a unique job that others may replace tells nothing: one of them may have done so.
+    """
+    if (first.type, first.queue) != (second.type, second.queue):
+        return False
+    if first.unique is not None and first.unique.replaces and first.unique == second.unique:
+        return True
+    return bytes(first.payload) == bytes(second.payload)

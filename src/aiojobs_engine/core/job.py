@@ -12,6 +12,7 @@ from aiojobs_engine.core.errors import ConfigError, did_you_mean
 from aiojobs_engine.core.limits import PRIORITY, checked_name, is_storable
 from aiojobs_engine.core.retry import Retry, RetrySpec
 from aiojobs_engine.core.status import UserId
+from aiojobs_engine.core.unique import Unique, checked_unique
 
 R = TypeVar("R")
 
@@ -24,7 +25,8 @@ class CommonOptions(TypedDict, total=False):
     """What `.options(...)` takes for one call, and a decorator for all jobs of its type.
 
     Times are seconds or `timedelta`s, instants are aware `datetime`s. `delay` and `at` exclude each other;
-    `expires` is a time from the dispatch or an instant. A `timeout` of 0 means none.
+    `expires` is a time from the dispatch or an instant. A `timeout` of 0 means none. `unique` is a rule, a
+    key, or True for all arguments.
     """
 
     queue: str
@@ -39,6 +41,7 @@ class CommonOptions(TypedDict, total=False):
     meta: Mapping[str, Any]
     result_ttl: float | timedelta
     max_crashes: int
+    unique: Unique | str | bool
 
 
 class CallOptions(CommonOptions, total=False):
@@ -59,7 +62,7 @@ CALL_OPTIONS = _COMMON | frozenset(CallOptions.__annotations__)
 TYPE_OPTIONS = _COMMON | frozenset(TypeOptions.__annotations__)
 
 
-class Job(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+class Job(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     """One durable unit of work: handler key, payload, metadata, id. Dispatched twice it is one job."""
 
     id: str
@@ -94,6 +97,18 @@ def checked_options(options: Mapping[str, Any], known: frozenset[str], owner: st
     if "delay" in options and "at" in options:
         raise ConfigError(f"{owner}: delay and at exclude each other")
     return {name: _CHECKS[name](value, f"{owner}: {name}") for name, value in options.items()}
+
+
+def check_keys(options: Mapping[str, Any], arguments: Sequence[str], owner: str) -> None:
+    """Nothing, when the arguments of which options make keys exist.
+
+    Raises:
+        ConfigError: one doesn't; the error names the nearest.
+    """
+    unique: Unique | None = options.get("unique")
+    for name in unique.names or () if unique is not None else ():
+        if name not in arguments:
+            raise ConfigError(f"{owner}: unique is by {name!r}, no argument{did_you_mean(name, arguments)}")
 
 
 def _seconds(value: object, owner: str) -> float:
@@ -168,6 +183,10 @@ def _name(value: object, owner: str) -> str:
     return checked_name(value, owner)
 
 
+def _unique(value: object, owner: str) -> Unique | None:
+    return None if value is False or value is None else checked_unique(value, owner)
+
+
 _CHECKS = {
     "id": _name,
     "name": _name,
@@ -184,4 +203,5 @@ _CHECKS = {
     "result_ttl": _seconds,
     "max_crashes": _crashes,
     "run_in": _run_in,
+    "unique": _unique,
 }

@@ -39,6 +39,15 @@ def is_storable(text: str) -> bool:
     return "\0" not in text
 
 
+def one_line(text: str) -> str:
+    """`text` without line breaks and control characters: they are escaped, so nothing can pose as a line."""
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(char: str) -> str:
+    return char if char.isprintable() else repr(char)[1:-1]
+
+
 def shortened(text: str, limit: int = ERROR_CHARS) -> str:
     """`text` as storable UTF-8 within `limit` characters: the middle is cut, lone surrogates are escaped."""
     clean = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")

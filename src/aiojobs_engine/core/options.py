@@ -10,7 +10,7 @@ from aiojobs_engine.core.config import OptionSettings, Settings
 from aiojobs_engine.core.retry import Retry
 
 _SECTIONS = ("listeners", "delivery")
-_CARRIED = ("delay", "expires", "user_id", "tags", "meta")
+_CARRIED = ("delay", "expires", "user_id", "tags", "meta", "unique")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,8 @@ def published(options: Resolved) -> dict[str, Any]:
     extra = {name: options.extra[name] for name in _CARRIED if options.extra.get(name) is not None}
     if not isinstance(extra.get("expires", 0.0), float | int):
         del extra["expires"]
+    if "unique" in extra:
+        extra["unique"] = msgspec.to_builtins(extra["unique"])
     return {"priority": options.priority, **extra}
 
 

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from aiojobs_engine.core.status import RowFault
 
 SALVAGE = b'{"salvage":true}'
 """The cursor of a bulk run that is to save what it can: rows one by one where they fail together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Succeeded:
+class Succeeded(msgspec.Struct, frozen=True):
     """The handler returned `result`."""
 
     result: Any = None

@@ -48,6 +48,7 @@ class Trigger(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     RETRY = "retry"
+    POSTPONE = "postpone"
 
 
 FINAL = frozenset(
@@ -59,10 +60,12 @@ S, T = Status, Trigger
 TRANSITIONS: Mapping[tuple[Status, Trigger], Status] = MappingProxyType(
     {
         (S.SCHEDULED, T.PROMOTE): S.PENDING,
+        (S.SCHEDULED, T.POSTPONE): S.SCHEDULED,
         (S.SCHEDULED, T.CANCEL): S.CANCELLED,
         (S.SCHEDULED, T.EXPIRE): S.EXPIRED,
         (S.SCHEDULED, T.PAUSE): S.PAUSED,
         (S.PENDING, T.CLAIM): S.PROCESSING,
+        (S.PENDING, T.POSTPONE): S.SCHEDULED,
         (S.PENDING, T.CANCEL): S.CANCELLED,
         (S.PENDING, T.EXPIRE): S.EXPIRED,
         (S.PENDING, T.PAUSE): S.PAUSED,
@@ -102,6 +105,8 @@ STORE_DECIDES = frozenset(
         (Status.WAITING, Trigger.COMPLETE),
         (Status.WAITING, Trigger.COMPLETE_PARTLY),
         (Status.WAITING, Trigger.FAIL),
+        (Status.SCHEDULED, Trigger.POSTPONE),
+        (Status.PENDING, Trigger.POSTPONE),
         (Status.SCHEDULED, Trigger.CANCEL),
         (Status.PENDING, Trigger.CANCEL),
         (Status.RETRYING, Trigger.CANCEL),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, Unpack, cast
 
@@ -191,8 +192,10 @@ class CronDesk:
         record = await self._stored(session, name)
         now = session.clock.now()
         job = due_job(record.entry, f"cron:{name}:{self._registry.ids()}", now, 0)
-        fire = Fire(name=name, revision=record.revision, at=now, job=job, by_hand=True)
-        (answer,) = await session.store.fire([fire])
+        tracing = session.tracing()
+        with nullcontext(job) if tracing is None else tracing.send(job) as carrying:
+            fire = Fire(name=name, revision=record.revision, at=now, job=carrying, by_hand=True)
+            (answer,) = await session.store.fire([fire])
         if answer.outcome is not FireOutcome.BY_HAND:
             raise ConfigError(f"cron entry {name!r} was removed meanwhile")
         return JobHandle(job.id, self._open, created=True)

@@ -15,6 +15,7 @@ from aiojobs_engine.dispatching.names import NamedType, argument_names, parted_q
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.lifetime.session import OpenSession, Session
 from aiojobs_engine.ports.backend import Enqueued
+from aiojobs_engine.ports.tracing import Carry
 from aiojobs_engine.runtime.registry import JobType
 
 SLICE = 1000
@@ -50,15 +51,22 @@ class Dispatcher:
             job = await self._named(session, what, args, kwargs)
         else:
             job = _only_job(what, args, kwargs)
-        envelope = session.templates.envelope(job) or await session.templates.looked_up(job)
         try:
-            answer = await session.writes.submit(envelope)
-        except BackendFull:
+            envelope = session.templates.envelope(job) or await session.templates.looked_up(job)
+            tracing = session.tracing()
+            if tracing is None:
+                answer = await session.writes.submit(envelope)
+            else:
+                with tracing.send(envelope) as carrying:
+                    answer = await session.writes.submit(carrying)
+        except (BackendFull, ConfigError):
             if job.kind == "import" and "id" not in job.options:
                 await session.storage.remove(job.id)
             raise
         if answer.conflict:
             raise IdConflict(answer.job_id)
+        if answer.job_id != envelope.id and job.kind == "import":
+            await session.storage.remove(job.id)
         return JobHandle(answer.job_id, self._open, created=answer.created)
 
     async def dispatch_many(self, jobs: Jobs) -> list[JobHandle[Any]]:
@@ -68,14 +76,21 @@ class Dispatcher:
             PayloadError, IdConflict: its `index`, or a note, says which job; all slices before are stored.
         """
         session = self._open()
-        source = _Source(jobs)
+        tracing = session.tracing()
+        if tracing is None:
+            return await self._all(session, _Source(jobs), None)
+        with tracing.send_many() as carry:
+            return await self._all(session, _Source(jobs), carry)
+
+    async def _all(self, session: Session, source: "_Source", carry: Carry | None) -> list[JobHandle[Any]]:
         handles: list[JobHandle[Any]] = []
         under_way: asyncio.Task[list[JobHandle[Any]]] | None = None
         try:
             while envelopes := await self._slice(session, source):
                 if under_way is not None:
                     handles += await under_way
-                written = self._write(session, envelopes, len(handles))
+                carrying = envelopes if carry is None else carry(envelopes)
+                written = self._write(session, carrying, len(handles))
                 under_way = session.loop.create_task(written, name="aiojobs:dispatch_many")
             return handles if under_way is None else handles + await under_way
         except BaseException:
@@ -116,7 +131,7 @@ class Dispatcher:
 
     async def _write(self, session: Session, envelopes: list[Envelope], first: int) -> list[JobHandle[Any]]:
         try:
-            answers: Sequence[Enqueued] = await session.store.enqueue(envelopes)
+            answers: Sequence[Enqueued] = await session.enqueue(envelopes)
         except EngineError as error:
             error.add_note(
                 f"the jobs before index {first} are stored, those from it on are not or may not be"

@@ -15,6 +15,7 @@ from aiojobs_engine.core.job import CALL_OPTIONS, Job, checked_options
 from aiojobs_engine.core.limits import NAME_CHARS, checked_name
 from aiojobs_engine.core.options import published, resolve
 from aiojobs_engine.core.retry import Retry, RetrySpec
+from aiojobs_engine.core.unique import Unique, unique_key
 from aiojobs_engine.dispatching.names import checked_payload
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.control import TypeRecord
@@ -33,14 +34,16 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
         prototype: an envelope that lacks only id, payload and times.
         options: the call options that it was made for.
         delay, at, expires: times that count from the dispatch.
+        unique: the rule of unique jobs, None of others.
     """
 
     prototype: Envelope
     options: Mapping[str, Any]
-    is_timed: bool = False
+    is_plain: bool = True
     delay: float | None = None
     at: datetime | None = None
     expires: float | datetime | None = None
+    unique: Unique | None = None
 
 
 class Templates:
@@ -158,7 +161,7 @@ class Templates:
             )
         now = self._clock.now()
         prototype = template.prototype
-        if not template.is_timed:
+        if template.is_plain:
             return msgspec.structs.replace(
                 prototype,
                 id=_checked_id(job.id),
@@ -177,6 +180,7 @@ class Templates:
             strategy=job.strategy,
             scheduled_at=due_at,
             expires_at=expires_at,
+            unique=None if template.unique is None else unique_key(template.unique, job.type, payload),
         )
 
 
@@ -210,14 +214,28 @@ def _with_options(
     if "delay" in checked or "at" in checked:
         delay, at = checked.get("delay"), checked.get("at")
     expires = checked.get("expires", base.expires)
+    unique = checked.get("unique", base.unique)
+    if unique is not None and unique.mode != "keep":
+        _check_replaceable(base.prototype, at, unique)
+        delay = unique.delay if unique.mode == "debounce" else delay
     return Template(
         prototype=msgspec.structs.replace(base.prototype, **fields),
         options=options,
-        is_timed=delay is not None or at is not None or expires is not None,
+        is_plain=delay is None and at is None and expires is None and unique is None,
         delay=delay,
         at=at,
         expires=expires,
+        unique=unique,
     )
+
+
+def _check_replaceable(prototype: Envelope, at: datetime | None, unique: Unique) -> None:
+    if prototype.kind != "job":
+        raise ConfigError(
+            f"{prototype.type}: a job of kind {prototype.kind} can't be replaced; use mode='keep'"
+        )
+    if at is not None and unique.mode == "debounce":
+        raise ConfigError(f"{prototype.type}: at and mode='debounce' exclude each other")
 
 
 def _times(template: Template, now: Instant) -> tuple[Instant | None, Instant | None]:

@@ -109,7 +109,10 @@ class Watch(msgspec.Struct, frozen=True):
 
 
 class Enqueued(msgspec.Struct, frozen=True, gc=False):
-    """What became of a dispatched envelope: stored now, there already, or its id taken by another job."""
+    """What became of a dispatched envelope: stored now, there already, or its id taken by another job.
+
+    Of a unique job that lost, `job_id` is the one that kept it out.
+    """
 
     job_id: str
     created: bool
@@ -215,6 +218,14 @@ class Backend(Protocol):
 
         An id that is stored, or stands earlier in the batch, is not stored again: `created` is False when
         `core.envelope.is_same_job`, else it is a `conflict`. `BackendFull` refuses the whole batch.
+
+        A new id with a `unique` rule loses when the newest job that is stored (or stands earlier in the
+        batch) under the same key and queue keeps it out, by `core.unique.keeps_out`: the answer is that job's
+        id, `created` False, and nothing is stored. If the rule `replaces`, and that job has the same type and
+        is `scheduled` or `pending`, it becomes `core.unique.replaced` of the two in that write: it keeps id,
+        place and `created_at`, everything else of the envelope is the new one's, and it is `pending` or
+        `scheduled` as a new one would be, with a `JobInterrupted` when its status changes. A job holds its
+        key until it is deleted, whatever way it was stored.
         """
         ...
 

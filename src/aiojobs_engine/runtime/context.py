@@ -286,11 +286,11 @@ class JobContext:
 
     @property
     def message(self) -> str | None:
-        """The last message given to `progress`."""
-        return self._message
+        """The last message given to `progress`, masked."""
+        return self._message and shortened(self._port.settings.masker.text(self._message))
 
     def _report(self, cursor: bytes | None = None) -> Record:
-        claim = self._claim
+        claim, message = self._claim, self.message
         event = event_of(
             JobProgressed,
             claim.envelope,
@@ -298,11 +298,9 @@ class JobContext:
             self._counters,
             self.attempt,
             self._port.now(),
-            self._message,
+            message,
         )
-        return Record(
-            lease=claim.lease, counters=self._counters, message=self._message, cursor=cursor, event=event
-        )
+        return Record(lease=claim.lease, counters=self._counters, message=message, cursor=cursor, event=event)
 
 
 async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
@@ -327,7 +325,7 @@ def _count(number: Any, name: str) -> int:
 def _text(message: object) -> str:
     if not isinstance(message, str):
         raise ConfigError(f"the message of a progress is text, got {message!r:.80}")
-    return shortened(message)
+    return message
 
 
 class StopAtCheckpoint(BaseException):

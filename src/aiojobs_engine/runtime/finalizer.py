@@ -16,15 +16,21 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo
 from aiojobs_engine.ports.backend import Backend, Settlement
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.observer import Execution
 from aiojobs_engine.runtime.context import JobContext, RunPort
+from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.run import Run
-from aiojobs_engine.runtime.settlement import Decider, internal_failure, with_lost_rows
+from aiojobs_engine.runtime.settlement import Decider
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 500
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+
+
+Ended = tuple[Run, Outcome, Settlement | None]
+"""A run and what became of it; with its settlement where that was asked for at once."""
 
 
 class Finalizer:
@@ -36,7 +42,13 @@ class Finalizer:
     """
 
     def __init__(
-        self, store: Backend, clock: Clock, rng: Random, port: RunPort, on_scheduled: Callable[[], None]
+        self,
+        store: Backend,
+        clock: Clock,
+        rng: Random,
+        port: RunPort,
+        on_scheduled: Callable[[], None],
+        observing: Observing | None = None,
     ) -> None:
         """Write to `store`; jitter comes from `rng`; `on_scheduled` hears of jobs that run later."""
         self._store = store
@@ -44,8 +56,10 @@ class Finalizer:
         self._rng = rng
         self._port = port
         self._on_scheduled = on_scheduled
-        self._decider = Decider(rng, port.settings.limits.result_bytes)
-        self._waiting: list[tuple[Run, Outcome]] = []
+        self._observing = observing or Observing()
+        self._is_timed = bool(self._observing.observers)
+        self._decider = Decider(rng, port.settings.limits.result_bytes, port.settings.masker)
+        self._waiting: list[Ended] = []
         self._size = _BATCH
         self._pause = _FIRST_PAUSE
         self._wake = Wake(clock)
@@ -56,10 +70,17 @@ class Finalizer:
 
     def put(self, run: Run, outcome: Outcome) -> None:
         """Take the outcome of a run over; it is written as soon as the write under way is done."""
+        self._take(run, outcome, self._decided(run, outcome, self._clock.now()) if run.span else None)
+
+    def _take(self, run: Run, outcome: Outcome, settlement: Settlement | None) -> None:
         run.is_finalized = True
-        self._waiting.append((run, outcome))
+        if self._is_timed:
+            run.ended_at = self._clock.monotonic()
+        self._waiting.append((run, outcome, settlement))
         if not self._is_writing:
             self._wake.set()
+        if run.span is not None:
+            run.span.decided(outcome, settlement)
 
     @property
     def is_idle(self) -> bool:
@@ -84,7 +105,8 @@ class Finalizer:
         self._is_writing = True
         try:
             settlements = await self._settlements(batch)
-            answers = await self._store.settle(settlements)
+            sent_at = self._clock.monotonic()
+            answers = await self._settle(batch, settlements)
         except Exception as error:
             self._part(len(batch))
             if not isinstance(error, BackendUnavailable | BackendFull):
@@ -97,11 +119,27 @@ class Finalizer:
         self._size, self._pause = min(self._size * 2, _BATCH), _FIRST_PAUSE
         if any(settlement.due_at is not None for settlement in settlements):
             self._on_scheduled()
-        for (run, _), accepted in zip(batch, answers, strict=True):
+        for (run, _, _), accepted in zip(batch, answers, strict=True):
             if accepted:
                 self.settled += 1
             else:
                 self._report_lost(run)
+        if self._is_timed:
+            self._tell(batch, settlements, answers, self._clock.monotonic() - sent_at)
+
+    def _tell(
+        self,
+        batch: Sequence[Ended],
+        settlements: Sequence[Settlement],
+        answers: Sequence[bool],
+        seconds: float,
+    ) -> None:
+        executions = [
+            Execution(run.claim, outcome, settlement, _seconds(run), accepted)
+            for (run, outcome, _), settlement, accepted in zip(batch, settlements, answers, strict=True)
+        ]
+        for observer in self._observing.observers:
+            observer.settled(executions, seconds)
 
     def _part(self, size: int) -> None:
         """Try half of a batch that failed; in the end one that fails alone goes behind the others."""
@@ -116,9 +154,27 @@ class Finalizer:
         )
         await self._clock.sleep(pause * self._rng.uniform(0.5, 1.5))
 
-    async def _settlements(self, batch: Sequence[tuple[Run, Outcome]]) -> list[Settlement]:
+    async def _settle(self, batch: Sequence[Ended], settlements: list[Settlement]) -> list[bool]:
+        tracing = self._observing.tracing()
+        if tracing is None:
+            return await self._store.settle(settlements)
+        runs = zip(batch, settlements, strict=True)
+        written = [(run.span, run.claim.envelope, settlement) for (run, _, _), settlement in runs]
+        with tracing.settle(written):
+            return await self._store.settle(settlements)
+
+    async def _settlements(self, batch: Sequence[Ended]) -> list[Settlement]:
         now = self._clock.now()
-        return [await self._settlement(run, outcome, now) for run, outcome in batch]
+        settlements = [decided or self._decided(run, outcome, now) for run, outcome, decided in batch]
+        for place, settlement in enumerate(settlements):
+            run = batch[place][0]
+            if (
+                settlement.status is Status.FAILED
+                and run.claim.envelope.kind != "job"
+                and not settlement.faults
+            ):
+                settlements[place] = await self._with_lost_rows(run, settlement)
+        return settlements
 
     def _report_lost(self, run: Run) -> None:
         self.lost += 1
@@ -127,15 +183,12 @@ class Finalizer:
             "the lease of job %s (token %d) was lost; its outcome counts nothing", lease.job_id, lease.token
         )
 
-    async def _settlement(self, run: Run, outcome: Outcome, now: Instant) -> Settlement:
+    def _decided(self, run: Run, outcome: Outcome, now: Instant) -> Settlement:
         try:
-            settlement = self._decider.decide(run, outcome, now)
+            return self._decider.decide(run, outcome, now)
         except Exception as error:
             logger.exception("the outcome of job %s could not be told", run.claim.envelope.id)
-            return internal_failure(run, error, now)
-        if settlement.status is Status.FAILED and run.claim.envelope.kind != "job" and not settlement.faults:
-            return await self._with_lost_rows(run, settlement)
-        return settlement
+            return self._decider.internal_failure(run, error, now)
 
     async def _with_lost_rows(self, run: Run, settlement: Settlement) -> Settlement:
         context = run.context or JobContext(run.claim, self._port)
@@ -145,4 +198,10 @@ class Finalizer:
         except Exception:
             logger.exception("the rows of job %s can't be read any more", run.claim.envelope.id)
             return settlement
-        return with_lost_rows(run, settlement, lost)
+        return self._decider.with_lost_rows(run, settlement, lost)
+
+
+def _seconds(run: Run) -> float | None:
+    if run.began_at is None or run.ended_at is None:
+        return None
+    return run.ended_at - run.began_at

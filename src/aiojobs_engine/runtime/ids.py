@@ -4,6 +4,7 @@ import os
 import secrets
 from random import Random
 
+from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.clock import Clock
 
 _CHANCE_BITS = 60
@@ -16,27 +17,43 @@ class IdSource:
     of about 1 in 2**60 per pair of ids of the same millisecond. A forked child draws anew.
     """
 
-    __slots__ = ("_chance", "_clock", "_last", "_pid", "_random")
+    __slots__ = ("_chance", "_clock", "_forks", "_last", "_prefix", "_random")
 
     def __init__(self, clock: Clock) -> None:
         """Take the time from `clock`."""
         self._clock = clock
         self._last = 0
+        self._prefix = ""
         self._chance = 0
-        self._pid = 0
+        self._forks = -1
         self._random = Random()
 
     def __call__(self) -> str:
         """A new id."""
         now = self._clock.now()
-        pid = os.getpid()
-        if pid != self._pid:
-            self._pid = pid
+        if self._forks != _forks[0]:
+            self._forks = _forks[0]
             self._random.seed(secrets.randbits(256))
-            self._last, self._chance = max(now, self._last), self._random.getrandbits(_CHANCE_BITS - 1)
+            self._begin(Instant(max(now, self._last)))
         elif now > self._last:
             # seeded once, because asking the system each millisecond gives up the interpreter's lock
-            self._last, self._chance = now, self._random.getrandbits(_CHANCE_BITS - 1)
+            self._begin(now)
         else:
             self._chance += 1
-        return f"{self._last:012x}{self._chance:015x}"
+        return f"{self._prefix}{self._chance:015x}"
+
+    def _begin(self, moment: Instant) -> None:
+        self._last = moment
+        self._prefix = f"{moment:012x}"
+        self._chance = self._random.getrandbits(_CHANCE_BITS - 1)
+
+
+_forks = [0]
+"""How many forks this process has behind it; asking for the process's number costs a system call per id."""
+
+
+def _forked() -> None:
+    _forks[0] += 1
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -6,6 +6,7 @@ import functools
 import importlib
 import pickle
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Any, Protocol, cast
 
@@ -37,13 +38,15 @@ class Offload:
             thread.abandon()
             raise
 
-    async def in_process(self, fn: Callable[..., Any], payload: bytes) -> CarriedResult:
-        """The function's value, encoded. Cancelling kills the process.
+    async def in_process(
+        self, fn: Callable[..., Any], payload: bytes, around: AbstractContextManager[None] | None = None
+    ) -> CarriedResult:
+        """The function's value, encoded. Cancelling kills the process. `around` is pickled and entered there.
 
         Raises:
             ChildDied: the process ended without an answer.
         """
-        call = functools.partial(_in_child, fn.__module__, fn.__qualname__, payload)
+        call = functools.partial(_in_child, fn.__module__, fn.__qualname__, payload, around)
         try:
             return await anyio.to_process.run_sync(call, cancellable=True, limiter=self._processes)
         except BrokenWorkerProcess as error:
@@ -81,13 +84,16 @@ class _ThreadCall:
         return not was_taken
 
 
-def _in_child(module: str, qualname: str, payload: bytes) -> CarriedResult:
+def _in_child(
+    module: str, qualname: str, payload: bytes, around: AbstractContextManager[None] | None
+) -> CarriedResult:
     found: Any = importlib.import_module(module)
     for part in qualname.split("."):
         found = getattr(found, part)
     job_type = cast("_PlainType", found)
     try:
-        value = job_type.call_plain(payload)
+        with around or contextlib.nullcontext():
+            value = job_type.call_plain(payload)
     except BaseException as error:
         if _can_leave(error):
             raise

@@ -1,8 +1,8 @@
 """How many jobs may be claimed before there is a slot for them.
 
 With short jobs the claims and settlements cost more than the jobs, and one write that carries many of them
-costs hardly more than one that carries few. So a worker claims ahead what it will start within 20 ms at its
-present rate, at most 200 jobs, and nothing while its jobs are long: others may be free to run them.
+costs hardly more than one that carries few. So a worker claims ahead what it will start within 40 ms at its
+present rate, at most 500 jobs, and nothing while its jobs are long: others may be free to run them.
 """
 
 from collections import deque
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from aiojobs_engine.ports.clock import Clock, Timer
 from aiojobs_engine.runtime.run import Run
 
-_AHEAD_SECONDS = 0.02
-_MOST_AHEAD = 200
+_AHEAD_SECONDS = 0.04
+_MOST_AHEAD = 500
 _SHORTEST_SAMPLE = 0.001
 _LEAST_WEIGHT = 0.4
 _MEMORY = 0.1
@@ -36,7 +36,7 @@ class Pace:
         self._counted += 1
 
     def allowance(self) -> int:
-        """How many jobs may wait for a slot now, 0 to 200."""
+        """How many jobs may wait for a slot now, 0 to 500."""
         now = self._clock.monotonic()
         elapsed = now - self._seen_at
         if elapsed >= _SHORTEST_SAMPLE:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from logging import Logger
 from typing import Any
 
+import msgspec
+
 from aiojobs_engine.core.codec import CarriedResult
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import LeaseLostError
@@ -13,6 +15,7 @@ from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.backend import Claim, Record, Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.tracing import FindTracing, no_tracing
 from aiojobs_engine.runtime.batcher import Batcher
 from aiojobs_engine.runtime.context import JobContext, Middleware
 from aiojobs_engine.runtime.deadlines import Deadlines
@@ -40,11 +43,13 @@ class WorkerPort:
         middleware: Sequence[Middleware],
         slots: Slots,
         deadlines: Deadlines,
+        tracing: FindTracing = no_tracing,
     ) -> None:
         """Write to `store`, on behalf of the runs in `slots`."""
         self._clock = clock
         self._slots = slots
         self._deadlines = deadlines
+        self._tracing = tracing
         self._offload = Offload(slots.limit)
         self._records = Batcher(store.record)
         self.settings = settings
@@ -69,6 +74,8 @@ class WorkerPort:
         Raises:
             LeaseLostError: another worker holds the job.
         """
+        if record.children and (tracing := self._tracing()) is not None:
+            record = msgspec.structs.replace(record, children=tuple(tracing.carried(record.children)))
         if not await self._records.submit(record):
             raise LeaseLostError(f"job {record.lease.job_id} is held by another worker now")
 
@@ -90,7 +97,8 @@ class WorkerPort:
 
     async def in_process(self, fn: Callable[..., Any], payload: bytes) -> CarriedResult:
         """Call a plain function, found by its name, on encoded arguments in a process."""
-        return await self._offload.in_process(fn, payload)
+        tracing = self._tracing()
+        return await self._offload.in_process(fn, payload, None if tracing is None else tracing.here())
 
     async def remove_files(self, job_ids: Sequence[str]) -> None:
         """Remove the stored rows of deleted jobs."""

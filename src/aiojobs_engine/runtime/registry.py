@@ -20,6 +20,7 @@ from aiojobs_engine.core.job import (
     Job,
     RunIn,
     TypeOptions,
+    check_keys,
     checked_options,
 )
 from aiojobs_engine.core.limits import checked_name
@@ -91,6 +92,7 @@ class JobType(Generic[P, R]):
                 f"job type {name!r} runs in a process of its own, where it can't have a JobContext"
             )
         self.arguments = ArgumentCodec(parameters[self.takes_context :], hints, name)
+        check_keys(self.decorated, self.arguments.names, f"job type {name!r}")
         self.results = ResultCodec(hints.get("return", inspect.Signature.empty))
         self._keyword_only = sum(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters)
         self._is_direct = self.run_in == "loop" and not self._keyword_only
@@ -189,6 +191,7 @@ class JobType(Generic[P, R]):
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._call_options = {**self._call_options, **checked}
+        check_keys(checked, self.arguments.names, f"{self.name}.options")
         return other
 
     def job(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:

@@ -5,6 +5,7 @@ from enum import Enum
 
 from aiojobs_engine.core.options import Resolved
 from aiojobs_engine.ports.backend import Claim
+from aiojobs_engine.ports.tracing import Attempt
 from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.registry import JobType
 
@@ -29,18 +30,23 @@ class Run:
         is_finalized: its outcome is with the finalizer; whatever the handler still does is nobody's business.
         pausing: somebody asked to pause the job; it stops at its next checkpoint.
         busy: something (a thread that can't be stopped) still uses the slot.
+        span: what traces the run, None without.
+        began_at, ended_at: monotonic seconds, None before; noted only for observers.
     """
 
     __slots__ = (
+        "began_at",
         "busy",
         "claim",
         "context",
         "deadline",
+        "ended_at",
         "is_finalized",
         "job_type",
         "leased_at",
         "options",
         "pausing",
+        "span",
         "stop",
         "task",
         "warnings",
@@ -64,6 +70,15 @@ class Run:
         self.warnings = 0
         self.was_ahead = False
         self.is_finalized = False
+        self.span: Attempt | None = None
+        self.began_at: float | None = None
+        self.ended_at: float | None = None
+
+    @property
+    def max_attempts(self) -> int:
+        """How many attempts its policy allows; 0 where only a function of the user's knows."""
+        spec = self.claim.envelope.retry or self.options.retry.spec
+        return 0 if self.options.retry.is_custom else spec.max_attempts
 
     @property
     def timeout(self) -> float:

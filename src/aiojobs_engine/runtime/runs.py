@@ -3,8 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.envelope import Envelope
@@ -12,10 +15,12 @@ from aiojobs_engine.core.errors import LeaseLostError
 from aiojobs_engine.core.options import Resolved, resolve
 from aiojobs_engine.core.outcome import Failed, Interrupted, Outcome, WorkerLost
 from aiojobs_engine.ports.backend import Claim, Record
+from aiojobs_engine.ports.tracing import Tracing
 from aiojobs_engine.runtime.context import RunPort
 from aiojobs_engine.runtime.deadlines import Deadlines
 from aiojobs_engine.runtime.executor import ended, execute
 from aiojobs_engine.runtime.finalizer import Finalizer
+from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.registry import JobRegistry, JobType
 from aiojobs_engine.runtime.run import Run, Stop
 from aiojobs_engine.runtime.slots import Slots
@@ -47,8 +52,14 @@ class Runs:
         finalizer: Finalizer,
         port: RunPort,
         isolate: Isolate | None,
+        worker: str = "",
+        observing: Observing | None = None,
     ) -> None:
         """Find handlers in `registry`; jobs that killed two workers go to `isolate`."""
+        observing = observing or Observing()
+        self._worker = worker
+        self._tracing = observing.tracing
+        self._is_timed = bool(observing.observers)
         self._types: Mapping[str, JobType[..., object]] = registry.types
         self._settings = settings
         self._options = {
@@ -85,10 +96,13 @@ class Runs:
 
     def go(self, run: Run) -> Coroutine[Any, Any, None]:
         """What a slot runs."""
-        claim = run.claim
+        claim, tracing = run.claim, self._tracing()
+        if self._is_timed:
+            run.began_at = self._port.monotonic()
         if claim.crashes >= _QUARANTINE_AFTER:
             if self._isolate is not None:
-                return self._quarantine(run, self._isolate)
+                work = partial(self._quarantine, isolate=self._isolate)
+                return work(run) if tracing is None else self._traced(run, tracing, work)
             logger.warning(
                 "job %s ran where %d workers died, and can't have a process of its own: that takes a store "
                 "given by its URL and an engine under a name in a module",
@@ -96,12 +110,14 @@ class Runs:
                 claim.crashes,
             )
         self._count_time(run)
-        return self._run(run)
+        return self._run(run) if tracing is None else self._traced(run, tracing, self._run)
 
     async def alone(self, claim: Claim) -> Outcome | None:
         """Run a job that another worker finalizes, last progress included; None when the lease is lost."""
         run = Run(claim, self._types[claim.envelope.type], self._options[claim.envelope.type], 0.0)
-        outcome = await execute(run, self._port)
+        tracing = self._tracing()
+        with nullcontext() if tracing is None else tracing.inside(claim.envelope.headers):
+            outcome = await execute(run, self._port)
         context = run.context
         if outcome is None or context is None:
             return outcome
@@ -157,6 +173,12 @@ class Runs:
             if not run.is_finalized and run.stop is None:
                 self._deadlines.end(run, Stop.SHUTDOWN)
 
+    async def _traced(
+        self, run: Run, tracing: Tracing, work: Callable[[Run], Coroutine[Any, Any, None]]
+    ) -> None:
+        with tracing.process(run.claim, self._worker, run.max_attempts) as run.span:
+            await work(run)
+
     async def _run(self, run: Run) -> None:
         try:
             outcome = await execute(run, self._port)
@@ -188,13 +210,21 @@ class Runs:
             run.claim.crashes,
         )
         try:
-            return await isolate(run.claim, partial(self._count_time, run))
+            return await isolate(self._carrying(run), partial(self._count_time, run))
         except asyncio.CancelledError as error:
             return ended(run, error)
         except LeaseLostError:
             return None
         except Exception as error:  # noqa: BLE001 - a process that can't be started is a failed attempt
             return Failed(error)
+
+    def _carrying(self, run: Run) -> Claim:
+        """The claim, which takes the context of the run's span along to another process."""
+        tracing = None if run.span is None else self._tracing()
+        if tracing is None:
+            return run.claim
+        (envelope,) = tracing.carried([run.claim.envelope])
+        return msgspec.structs.replace(run.claim, envelope=envelope)
 
 
 def _stand_in(envelope: Envelope) -> JobType[..., object]:

@@ -17,6 +17,7 @@ from aiojobs_engine.ports.cron import (
     FireOutcome,
     due_job,
 )
+from aiojobs_engine.ports.tracing import FindTracing, no_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +113,7 @@ class Scheduler:
         *,
         own: Sequence[CronEntry] = (),
         environment: str | None = None,
+        tracing: FindTracing = no_tracing,
     ) -> None:
         """Follow the entries that were added at run time, and of those in code the `own` ones."""
         self._store = store
@@ -119,6 +121,7 @@ class Scheduler:
         self._own = tuple(own)
         self._revisions = {entry.name: entry.revision for entry in own}
         self._environment = environment
+        self._tracing = tracing
         self._version = _UNKNOWN
         self._followed: dict[str, Scheduled] = {}
         self._heap: list[tuple[Instant, str]] = []
@@ -152,11 +155,15 @@ class Scheduler:
         """Fire all that is due now; the instant of the next fire, None without one. May be repeated."""
         await self._look()
         while fires := self._due(self._clock.now()):
+            tracing = self._tracing()
+            firing = None if tracing is None else tracing.fire(fires)
             try:
-                answers = await self._store.fire(fires)
+                answers = await self._store.fire(fires if firing is None else firing.fires)
             except BaseException:
                 self._version = _UNKNOWN  # whether they fired is open, so the entries are read anew
                 raise
+            if firing is not None:
+                firing.end(answers)
             for fire, answer in zip(fires, answers, strict=True):
                 self._take_in(fire, answer.outcome, answer.settled_to)
         while self._heap and not self._is_valid(self._heap[0]):

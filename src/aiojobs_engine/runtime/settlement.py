@@ -23,6 +23,7 @@ from aiojobs_engine.core.events import (
 )
 from aiojobs_engine.core.instant import Instant, later
 from aiojobs_engine.core.limits import shortened
+from aiojobs_engine.core.masking import Masker
 from aiojobs_engine.core.outcome import (
     SALVAGE,
     Cancelled,
@@ -39,7 +40,7 @@ from aiojobs_engine.core.outcome import (
 )
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
 from aiojobs_engine.core.state import Status, parent_status
-from aiojobs_engine.core.status import Counters, ErrorInfo
+from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
 from aiojobs_engine.ports.backend import Settlement
 from aiojobs_engine.runtime.executor import DeadlineExceeded
 from aiojobs_engine.runtime.registry import RowsLost
@@ -49,10 +50,11 @@ from aiojobs_engine.runtime.run import Run
 class Decider:
     """Makes settlements: counts the attempt, asks the policy, picks the next status and its event."""
 
-    def __init__(self, rng: Random, result_bytes: int) -> None:
-        """Take jitter from `rng`; refuse results over `result_bytes`."""
+    def __init__(self, rng: Random, result_bytes: int, masker: Masker) -> None:
+        """Take jitter from `rng`; refuse results over `result_bytes`; mask what errors and reasons tell."""
         self._rng = rng
         self._result_bytes = result_bytes
+        self._masker = masker
 
     def decide(self, run: Run, outcome: Outcome, now: Instant) -> Settlement:  # noqa: C901, PLR0911 - one case per outcome
         """What is written at the end of `run`; `now` in ms since the epoch."""
@@ -62,14 +64,14 @@ class Decider:
             case Failed():
                 return self._failed(run, outcome, now)
             case RowsDone():
-                return _rows_done(run, outcome, now)
+                return self._rows_done(run, outcome, now)
             case Spawned():
                 counters = run.claim.counters if run.context is None else run.context.final_counters
                 return _counted(run, Status.WAITING, JobProgressed, now, counters)
             case Snoozed(seconds=seconds):
                 return _later(run, Status.SCHEDULED, now, seconds, None)
             case Discarded(reason=reason):
-                error = ErrorInfo("Discard", shortened(reason))
+                error = ErrorInfo("Discard", shortened(self._masker.text(reason)))
                 return _counted(
                     run, Status.DISCARDED, JobDiscarded, now, _seen(run), error.message, error=error
                 )
@@ -80,7 +82,7 @@ class Decider:
             case Interrupted():
                 return _uncounted(run, Status.PENDING, JobInterrupted, now)
             case WorkerLost(detail=detail):
-                return _crashed(run, detail, now)
+                return _crashed(run, shortened(self._masker.text(detail)), now)
             case _:
                 assert_never(outcome)
 
@@ -95,7 +97,7 @@ class Decider:
             try:
                 encoded = run.job_type.results.encode(result, self._result_bytes)
             except PayloadError as unfit:
-                error = ErrorInfo("result_error", shortened(str(unfit)))
+                error = ErrorInfo("result_error", shortened(self._masker.text(str(unfit))))
         claim = run.claim
         counters = _seen(run)
         return Settlement(
@@ -115,7 +117,7 @@ class Decider:
 
     def _failed(self, run: Run, outcome: Failed, now: Instant) -> Settlement:
         claim = run.claim
-        error = error_info(outcome.error)
+        error = error_info(outcome.error, self._masker)
         failures = claim.attempts + 1 - claim.crashes
         if outcome.permanent is not None:
             decision: Requeue | GiveUp = GiveUp(outcome.permanent)
@@ -130,25 +132,50 @@ class Decider:
             return _later(run, Status.RETRYING, now, 0.0, error, cursor=SALVAGE)
         return _dead(run, ErrorInfo(error.type, error.message, error.traceback, decision.reason), now)
 
+    def internal_failure(self, run: Run, error: Exception, now: Instant) -> Settlement:
+        """The end of a run whose outcome itself could not be told, so that it can't come back for ever."""
+        told = error_info(error, self._masker)
+        return _dead(run, msgspec.structs.replace(told, reason="internal_error"), now)
 
-def with_lost_rows(run: Run, settlement: Settlement, lost: RowsLost) -> Settlement:
-    """The settlement of a bulk run that failed as a whole, with the rows that went down with it."""
-    error = settlement.error or ErrorInfo("unknown", "")
-    event = _event(
-        JobFailed, run, Status.FAILED, lost.counters, settlement.event.at, error.message, error.reason or ""
-    )
-    return msgspec.structs.replace(
-        settlement, counters=lost.counters, faults=lost.faults, resolved=lost.resolved, event=event
-    )
+    def with_lost_rows(self, run: Run, settlement: Settlement, lost: RowsLost) -> Settlement:
+        """The settlement of a bulk run that failed as a whole, with the rows that went down with it."""
+        error = settlement.error or ErrorInfo("unknown", "")
+        at, reason = settlement.event.at, error.reason or ""
+        return msgspec.structs.replace(
+            settlement,
+            counters=lost.counters,
+            faults=self._masked(lost.faults),
+            resolved=lost.resolved,
+            event=_event(JobFailed, run, Status.FAILED, lost.counters, at, error.message, reason),
+        )
+
+    def _rows_done(self, run: Run, outcome: RowsDone, now: Instant) -> Settlement:
+        claim = run.claim
+        failed = len(outcome.faults)
+        total = max(claim.envelope.total, claim.counters.total, outcome.succeeded + failed)
+        counters = Counters(outcome.succeeded, failed, outcome.skipped, total)
+        if claim.envelope.parent_id is None:
+            status = parent_status(outcome.succeeded, failed)
+        else:
+            status = Status.PARTIAL if failed else Status.COMPLETED
+        if status is Status.FAILED:
+            error = ErrorInfo("rows", f"all {failed:,} rows failed", reason="rows")
+            settlement = _counted(run, status, JobFailed, now, counters, error.message, "rows", error=error)
+        else:
+            settlement = _counted(run, status, JobCompleted, now, counters)
+        return msgspec.structs.replace(
+            settlement, faults=self._masked(outcome.faults), resolved=outcome.resolved, cursor=b""
+        )
+
+    def _masked(self, faults: tuple[RowFault, ...]) -> tuple[RowFault, ...]:
+        """The same faults; what is said about a row may be shown, what stands in it is run again."""
+        return tuple(
+            msgspec.structs.replace(fault, message=self._masker.text(fault.message)) for fault in faults
+        )
 
 
-def internal_failure(run: Run, error: Exception, now: Instant) -> Settlement:
-    """The end of a run whose outcome itself could not be told, so that it can't come back for ever."""
-    return _dead(run, msgspec.structs.replace(error_info(error), reason="internal_error"), now)
-
-
-def error_info(error: BaseException) -> ErrorInfo:
-    """An exception as stored text; also for those whose own `__str__` raises."""
+def error_info(error: BaseException, masker: Masker) -> ErrorInfo:
+    """An exception as stored text, masked; also for those whose own `__str__` raises."""
     kind = "timeout" if isinstance(error, DeadlineExceeded) else _qualified(type(error))
     try:
         message = str(error)
@@ -158,7 +185,7 @@ def error_info(error: BaseException) -> ErrorInfo:
         lines = "".join(traceback.format_exception(error, limit=-20, chain=True))
     except Exception:  # noqa: BLE001 - the same
         lines = ""
-    return ErrorInfo(kind, shortened(message), shortened(lines))
+    return ErrorInfo(kind, shortened(masker.text(message)), shortened(masker.text(lines)))
 
 
 def _qualified(kind: type[BaseException]) -> str:
@@ -256,20 +283,3 @@ def _crashed(run: Run, detail: str, now: Instant) -> Settlement:
         return _dead(run, ErrorInfo("worker_lost", message, reason="crashed_worker"), now, crashes=1)
     error = ErrorInfo("worker_lost", message)
     return _counted(run, Status.PENDING, JobRetrying, now, None, message, now, error=error, crashes=1)
-
-
-def _rows_done(run: Run, outcome: RowsDone, now: Instant) -> Settlement:
-    claim = run.claim
-    failed = len(outcome.faults)
-    total = max(claim.envelope.total, claim.counters.total, outcome.succeeded + failed)
-    counters = Counters(outcome.succeeded, failed, outcome.skipped, total)
-    if claim.envelope.parent_id is None:
-        status = parent_status(outcome.succeeded, failed)
-    else:
-        status = Status.PARTIAL if failed else Status.COMPLETED
-    if status is Status.FAILED:
-        error = ErrorInfo("rows", f"all {failed:,} rows failed", reason="rows")
-        settlement = _counted(run, status, JobFailed, now, counters, error.message, "rows", error=error)
-    else:
-        settlement = _counted(run, status, JobCompleted, now, counters)
-    return msgspec.structs.replace(settlement, faults=outcome.faults, resolved=outcome.resolved, cursor=b"")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
 from typing import Any
 
 from aiojobs_engine.ports.clock import Clock, Wake
@@ -30,12 +31,14 @@ class Slots:
         self.ahead = Ahead(clock, hand_back)
         self.stuck = 0
         self._run = run
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._pace = Pace(clock)
         self._begun: list[Run] = []
         self._has_begun = Wake(clock)
         self._freed = Wake(clock)
         self._emptied = Wake(clock)
         self._abandoned: set[asyncio.Task[None]] = set()
+        self._context: Context | None = None
 
     @property
     def free(self) -> int:
@@ -78,9 +81,12 @@ class Slots:
             task.add_done_callback(self._abandoned.discard)
         self.release(run)
 
-    async def wait_begun(self) -> list[Run]:
-        """Those that were claimed ahead, have begun since the last call, and are still under way."""
+    async def wait_begun(self) -> None:
+        """Return when a run that was claimed ahead has begun."""
         await self._has_begun.wait()
+
+    def take_begun(self) -> list[Run]:
+        """Those that were claimed ahead, have begun since the last call, and are still under way."""
         begun, self._begun = self._begun, []
         return [run for run in begun if not run.is_finalized]
 
@@ -98,7 +104,10 @@ class Slots:
     def _start(self, run: Run) -> None:
         lease = run.claim.lease
         self.runs[lease.job_id, lease.token] = run
-        run.task = asyncio.get_running_loop().create_task(self._run(run))
+        if self._loop is None or self._context is None:  # kept, for asking costs a system call
+            self._loop, self._context = asyncio.get_running_loop(), copy_context()
+        # not the context of here: that may be of the run whose slot this one takes
+        run.task = self._loop.create_task(self._run(run), context=self._context.copy())
         if run.was_ahead:
             self._begun.append(run)
             self._has_begun.set()

@@ -11,6 +11,7 @@ from typing import Protocol
 from aiojobs_engine.core.errors import BackendFull, BackendUnavailable
 from aiojobs_engine.ports.backend import Backend, Claim, Watch
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.observer import Observer
 from aiojobs_engine.runtime.slots import Slots
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ _LONGEST_WAIT = 5.0
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 _LARGEST_CLAIM = 500
+_SHORT_RUN = 0.01
 
 
 class Start(Protocol):
@@ -48,6 +50,7 @@ class Watcher:
         watch: Watch,
         lease: float,
         start: Start,
+        observers: tuple[Observer, ...] = (),
     ) -> None:
         """Hand each claim to `start`."""
         self._store = store
@@ -57,6 +60,7 @@ class Watcher:
         self._watch = watch
         self._lease = lease
         self._start = start
+        self._observers = observers
         self._is_stopping = False
         self.claimed = 0
         self.is_claiming = False
@@ -87,6 +91,10 @@ class Watcher:
             sent_at = self._clock.monotonic()
             at_once = min(limit, self._slots.free)
             claims = await self._patiently(limit, limit - at_once)
+            if claims and self._observers:
+                seconds = self._clock.monotonic() - sent_at
+                for observer in self._observers:
+                    observer.fetched(claims, seconds)
             for place, claim in enumerate(claims):
                 self._start(claim, sent_at, was_ahead=place >= at_once)
         finally:
@@ -96,9 +104,11 @@ class Watcher:
         return len(claims)
 
     async def note_begun(self) -> None:
-        """Tell the store which of the jobs claimed ahead run now, until cancelled."""
+        """Tell the store which of the jobs claimed ahead run now, until cancelled; short runs end untold."""
         while True:
-            begun = await self._slots.wait_begun()
+            await self._slots.wait_begun()
+            await self._clock.sleep(_SHORT_RUN)
+            begun = self._slots.take_begun()
             if begun:
                 await self._store.begin([run.claim.lease for run in begun])
 

@@ -25,6 +25,7 @@ from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.deadlines import Deadlines
 from aiojobs_engine.runtime.finalizer import Finalizer
 from aiojobs_engine.runtime.heartbeat import Heartbeat
+from aiojobs_engine.runtime.observing import Observing, Sampler
 from aiojobs_engine.runtime.port import WorkerPort
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.runtime.run import Run
@@ -66,6 +67,7 @@ class Worker:
         isolate: Isolate | None = None,
         crons: Sequence[CronEntry] | None = None,
         rng: Random | None = None,
+        observing: Observing | None = None,
     ) -> None:
         """Watch `queues` (by default those of the settings, else those of all registered types).
 
@@ -74,6 +76,7 @@ class Worker:
                 by another worker, which may be dead.
             isolate: runs a job that took two workers with it in a process of its own.
             crons: the cron entries in code; None fires no entries at all.
+            observing: who follows the work; nobody without.
 
         Raises:
             ConfigError: nothing is registered, or `concurrency` is below 1.
@@ -88,30 +91,35 @@ class Worker:
         self._settings = settings
         self._clock = clock
         self._resources = resources
+        self._observing = observing or Observing()
         self._agents = AgentGroup(clock)
         self._stopping = Wake(clock)
         self._is_urgent = False
         self._started_at = Instant(0)
         self._slots = Slots(clock, _limit(settings, concurrency), run=self._go, hand_back=self._hand_back)
         self._deadlines = Deadlines(clock, settings.worker.cancel_timeout, self._give_up)
-        self._port = WorkerPort(
-            store,
-            clock,
-            settings,
+        self._port = self._make_port(engine, storage, middleware)
+        self._make_agents(rng or Random(), isolate, queues)
+        self._scheduler = None if crons is None else self._make_scheduler(crons)
+        self._burst = self._make_burst(await_retries=await_retries) if burst else None
+
+    def _make_port(self, engine: object, storage: Storage, middleware: Sequence[Middleware]) -> WorkerPort:
+        return WorkerPort(
+            self._store,
+            self._clock,
+            self._settings,
             engine=engine,
             storage=storage,
             middleware=tuple(middleware),
             slots=self._slots,
             deadlines=self._deadlines,
+            tracing=self._observing.tracing,
         )
-        self._make_agents(rng or Random(), isolate, queues)
-        self._scheduler = None if crons is None else self._make_scheduler(crons)
-        self._burst = self._make_burst(await_retries=await_retries) if burst else None
 
     def _make_agents(self, rng: Random, isolate: Isolate | None, queues: Sequence[str] | None) -> None:
         store, clock, settings = self._store, self._clock, self._settings.worker
         self._promoter = Promoter(store, clock)
-        self._finalizer = Finalizer(store, clock, rng, self._port, self._promoter.set)
+        self._finalizer = Finalizer(store, clock, rng, self._port, self._promoter.set, self._observing)
         self._runs = Runs(
             self._registry,
             self._settings,
@@ -120,6 +128,8 @@ class Worker:
             finalizer=self._finalizer,
             port=self._port,
             isolate=isolate,
+            worker=self.id,
+            observing=self._observing,
         )
         self._watch = Watch(self.id, self._queues(queues), tuple(self._registry.types))
         self._watcher = Watcher(
@@ -130,6 +140,7 @@ class Worker:
             watch=self._watch,
             lease=settings.lease,
             start=self._runs.start,
+            observers=self._observing.observers,
         )
         self._heartbeat = Heartbeat(
             store,
@@ -139,7 +150,7 @@ class Worker:
             lease=settings.lease,
             describe=self._describe,
         )
-        every = min(settings.rescue_interval, settings.lease / 4)
+        every = min(settings.rescue_interval, settings.lease / 8)
         self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
         self._pruner = Pruner(
             store, clock, self._settings, self._port.remove_files, self._port.storage.expire
@@ -147,7 +158,9 @@ class Worker:
 
     def _make_scheduler(self, crons: Sequence[CronEntry]) -> Scheduler:
         environment = self._settings.worker.environment
-        return Scheduler(self._store, self._clock, own=crons, environment=environment)
+        return Scheduler(
+            self._store, self._clock, own=crons, environment=environment, tracing=self._observing.tracing
+        )
 
     def _make_burst(self, *, await_retries: bool) -> Burst:
         return Burst(
@@ -248,6 +261,9 @@ class Worker:
         self._agents.start("beginner", self._watcher.note_begun)
         if self._scheduler is not None:
             self._agents.start("scheduler", self._scheduler.run)
+        if self._observing.observers:
+            sampler = Sampler(self._store, self._clock, self._slots, self._observing)
+            self._agents.start("sampler", sampler.run)
 
     @contextlib.asynccontextmanager
     async def _entered_resources(self) -> AsyncGenerator[None]:

@@ -26,6 +26,7 @@ from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.runtime.scheduler import Scheduler
 from aiojobs_engine.runtime.task_group import start
 from aiojobs_engine.runtime.worker import Worker
+from aiojobs_engine.telemetry.detection import find_tracing
 from aiojobs_engine.testing.clock import ManualClock
 from aiojobs_engine.testing.dispatched import Dispatched, matching, of_type, unmatched
 from aiojobs_engine.testing.single import prepared, run_alone
@@ -212,7 +213,13 @@ class TestEngine:
         own = entries_in_code(
             registry, Templates(self._store, clock=self.clock, settings=settings, registry=registry)
         )
-        self._scheduler = Scheduler(self._store, self.clock, own=own, environment=settings.worker.environment)
+        self._scheduler = Scheduler(
+            self._store,
+            self.clock,
+            own=own,
+            environment=settings.worker.environment,
+            tracing=find_tracing(settings),
+        )
         await self._scheduler.announce()
         return self
 

@@ -9,6 +9,7 @@ from aiojobs_engine.backends.memory.inspector import MemoryInspector
 from aiojobs_engine.backends.memory.ledger import Ledger
 from aiojobs_engine.backends.memory.records import StoredJob, note_faults
 from aiojobs_engine.backends.memory.stream import MemoryStream
+from aiojobs_engine.backends.memory.unique import holder_of
 from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_same_job
 from aiojobs_engine.core.events import JobStarted, LeaseLost
 from aiojobs_engine.core.instant import Instant
@@ -57,6 +58,9 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
         answers: list[Enqueued] = []
         for envelope, body in zip(envelopes, bodies, strict=True):
             stored = ledger.jobs.get(envelope.id)
+            if stored is None and (holder := holder_of(ledger, envelope, now)) is not None:
+                answers.append(Enqueued(holder.id, created=False))
+                continue
             if stored is None:
                 ledger.add(body, now)
             is_conflict = stored is not None and not is_same_job(stored.envelope, envelope)

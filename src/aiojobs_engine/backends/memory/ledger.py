@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heapreplace
+from typing import NamedTuple
 
 from aiojobs_engine.backends.memory.log import EventLog
 from aiojobs_engine.backends.memory.records import StoredJob
@@ -15,8 +16,18 @@ from aiojobs_engine.core.state import FINAL, QUEUED, Status
 from aiojobs_engine.core.status import Counters
 from aiojobs_engine.ports.backend import Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.stream import Place
 
 _ALL_RUN_OUT = -1
+
+
+class _Held(NamedTuple):
+    """Who follows from a named place in the stream, until which ms of which boot."""
+
+    holder: str
+    boot: str
+    until: int
+    cursor: str | None
 
 
 class Ledger:
@@ -30,6 +41,7 @@ class Ledger:
         self.log = EventLog(clock, max_events)
         self.due, self.expiring, self.leases, self.results = Shelf(), Shelf(), Shelf(), Shelf()
         self.ended = {status: Shelf() for status in FINAL}
+        self.uniques: defaultdict[tuple[str, str], dict[str, StoredJob]] = defaultdict(dict)
         self.tally: Counter[tuple[str, Status]] = Counter()
         self.queues: set[str] = set()
         self.paused: set[str] = set()
@@ -39,6 +51,7 @@ class Ledger:
         self._lanes: defaultdict[str, dict[str, Shelf]] = defaultdict(dict)
         self._max_jobs = max_jobs
         self._places = 0
+        self._places_held: dict[str, _Held] = {}
         self._boot_id = clock.boot()[0]
 
     def boot_now(self) -> int:
@@ -50,6 +63,16 @@ class Ledger:
                 job.lease_until = _ALL_RUN_OUT
                 self.leases.put(job, _ALL_RUN_OUT)
         return now
+
+    def hold_place(self, name: str, holder: str, lease: float, cursor: str | None) -> Place:
+        """Give a place in the stream to `holder`, unless somebody else's lease lasts."""
+        boot_id, now = self.clock.boot()
+        held = self._places_held.get(name)
+        if held is not None and held.holder != holder and held.boot == boot_id and held.until > now:
+            return Place(held=False, cursor=held.cursor)
+        kept = held.cursor if held is not None and cursor is None else cursor
+        self._places_held[name] = _Held(holder, boot_id, now + max(0, round(lease * 1000)), kept)
+        return Place(held=True, cursor=kept)
 
     def check_room(self, ids: Iterable[str]) -> None:
         """See that the new ones of `ids` find room.
@@ -87,6 +110,8 @@ class Ledger:
             family = parent.own_family()
             family.chunks[envelope.id] = job
             family.open += 1
+        if envelope.unique is not None:
+            self.uniques[envelope.queue, envelope.unique.key][envelope.id] = job
         self._shelve(job, now)
         self.tell(JobCreated, job, now)
         return job
@@ -95,13 +120,21 @@ class Ledger:
         """Forget a job and its chunks."""
         for chunk in job.family.chunks.values() if job.family else ():
             self.remove(chunk)
-        self._unshelve(job)
+        self.withdraw(job)
         self.results.take(job)
         del self.jobs[job.id]
+        if (rule := job.envelope.unique) is not None:
+            del self.uniques[job.envelope.queue, rule.key][job.id]
+            if not self.uniques[job.envelope.queue, rule.key]:
+                del self.uniques[job.envelope.queue, rule.key]
 
     def move(self, job: StoredJob, status: Status, now: Instant) -> None:
         """Let a job go to `status`, and all that orders it with it."""
-        self._unshelve(job)
+        self.withdraw(job)
+        self.put_back(job, status, now)
+
+    def put_back(self, job: StoredJob, status: Status, now: Instant) -> None:
+        """Let a job that was withdrawn stand at `status`."""
         job.status = status
         job.finished_at = now if status in FINAL else None
         if status is not Status.PROCESSING:
@@ -154,7 +187,8 @@ class Ledger:
         if job.expires_at is not None and status in QUEUED:
             self.expiring.put(job, job.expires_at)
 
-    def _unshelve(self, job: StoredJob) -> None:
+    def withdraw(self, job: StoredJob) -> None:
+        """Take a job from what orders it, before anything that orders it changes."""
         status, queue = job.status, job.envelope.queue
         self.tally[queue, status] -= 1
         if status is Status.PROCESSING:

@@ -23,6 +23,7 @@ from aiojobs_engine.backends.sqlite.reader import Reader
 from aiojobs_engine.backends.sqlite.settle import record, settle
 from aiojobs_engine.backends.sqlite.stream import SqliteStream, cursor_of
 from aiojobs_engine.backends.sqlite.transaction import Transaction
+from aiojobs_engine.backends.sqlite.unique import enqueue_unique
 from aiojobs_engine.backends.sqlite.upkeep import promote
 from aiojobs_engine.backends.sqlite.wake import Bell, Listeners
 from aiojobs_engine.backends.sqlite.writer import Work, Writer, Written
@@ -136,6 +137,8 @@ class SqliteBackend(SqliteControl, SqliteCron, SqliteInspector, SqliteStream):
         if not envelopes:
             return []
         jobs = encoded(envelopes)
+        if any(envelope.unique is not None for envelope in envelopes):
+            return await self._write(lambda tx: enqueue_unique(tx, jobs), len(jobs))
         return await self._write(lambda tx: enqueue(tx, jobs), len(jobs))
 
     async def claim(self, watch: Watch, limit: int, lease: float, ahead: int = 0) -> list[Claim]:

@@ -68,6 +68,7 @@ class _Held(msgspec.Struct, array_like=True, gc=False):
 
 
 _NO_PAST = _Past()
+_NO_COUNTERS = Counters()
 
 
 class _Picked(NamedTuple):
@@ -217,7 +218,18 @@ def _read_held(tx: Transaction, seqs: Sequence[int]) -> list[tuple[_Held, Envelo
 
 
 def _claim(row: _Held, envelope: Envelope, started_at: Instant, lost_worker: str | None = None) -> Claim:
-    past = row.past or _NO_PAST
+    past = row.past
+    if past is None:  # most jobs
+        return Claim(
+            envelope=envelope,
+            lease=Lease(envelope.id, envelope.queue, row.token + 1, row.seq),
+            attempts=row.attempts,
+            crashes=row.crashes,
+            epoch=row.epoch,
+            started_at=started_at,
+            counters=Counters(0, 0, 0, row.total) if row.total else _NO_COUNTERS,
+            lost_worker=lost_worker,
+        )
     return Claim(
         envelope=envelope,
         lease=Lease(envelope.id, envelope.queue, row.token + 1, row.seq),

@@ -1,6 +1,7 @@
 """New jobs: dispatched ones, and the chunks that a bulk job brings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -19,6 +20,8 @@ INLINE_BYTES = 2_000
 _SLICE_JOBS = 1_000
 _SLICE_BYTES = 16 * 1024 * 1024
 _INT64 = 2**63
+_NO_COUNTERS = Counters()
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 
 _stored = msgspec.json.Decoder(list[tuple[str, bool, str]]).decode
 
@@ -30,13 +33,25 @@ def encoded(envelopes: Sequence[Envelope]) -> list[Encoded]:
     return [(envelope, encode_envelope(envelope)) for envelope in envelopes]
 
 
-def enqueue(tx: Transaction, jobs: Sequence[Encoded]) -> list[Enqueued]:
-    """Store what is new, and say of the rest whether it is the same job."""
-    first = _first_of_each(jobs)
-    bodies = {envelope.id: envelope for envelope, _ in first}
+def enqueue(
+    tx: Transaction, jobs: Sequence[Encoded], kept_out: Mapping[str, str] = _NOBODY
+) -> list[Enqueued]:
+    """Store what is new, and say of the rest whether it is the same job.
+
+    `kept_out` gives of those that must not be stored the ids of the jobs that keep them out.
+    """
+    first = (
+        first_of_each(job for job in jobs if job[0].id not in kept_out) if kept_out else first_of_each(jobs)
+    )
     there = add_jobs(tx, first, int(tx.value("last_job")))
+    if not there and len(first) == len(jobs):  # most batches
+        return [Enqueued(envelope.id, created=True) for envelope, _ in jobs]
+    bodies = {envelope.id: envelope for envelope, _ in first}
     answers: list[Enqueued] = []
     for envelope, _ in jobs:
+        if envelope.id in kept_out:
+            answers.append(Enqueued(kept_out[envelope.id], created=False))
+            continue
         known = there.get(envelope.id)
         if known is None:
             answers.append(Enqueued(envelope.id, created=True))
@@ -56,19 +71,22 @@ def add_jobs(
     there: dict[str, Envelope] = {}
     for part in _slices(jobs):
         there |= _add_slice(tx, part, last, parent, reopened=reopened)
+    now = tx.now
     for envelope, _ in jobs:
-        if envelope.id not in there:
-            status = _first_status(tx, envelope)
-            tx.woke |= status is Status.PENDING
-            counters = Counters(total=envelope.total)
-            tx.events.append(event_of(JobCreated, envelope, status, counters, 0, tx.now))
+        if there and envelope.id in there:
+            continue
+        status = first_status(tx, envelope)
+        if status is Status.PENDING:
+            tx.woke = True
+        counters = Counters(0, 0, 0, envelope.total) if envelope.total else _NO_COUNTERS
+        tx.events.append(event_of(JobCreated, envelope, status, counters, 0, now))
     return there
 
 
 def add_chunks(ledger: Ledger, parent: JobRow, chunks: Sequence[Encoded], *, reopened: bool = False) -> int:
     """Store the chunks of a bulk job that are not there yet; the rows of those that were new."""
     tx = ledger.tx
-    chosen = _first_of_each(chunks)
+    chosen = first_of_each(chunks)
     there = add_jobs(tx, chosen, int(tx.value("last_job")), parent.seq, reopened=reopened)
     added = [envelope.total for envelope, _ in chosen if envelope.id not in there]
     parent.chunks += len(added)
@@ -106,31 +124,49 @@ def _row(
     row: list[Any] = [
         envelope.id,
         tx.lanes.number(tx, envelope),
-        CODES[_first_status(tx, envelope)],
+        CODES[first_status(tx, envelope)],
         envelope.priority,
         envelope.created_at,
         *place,
     ]
     scheduled, expires = envelope.scheduled_at, envelope.expires_at
-    user_id, total = envelope.user_id, envelope.total
-    if not (scheduled is None and expires is None and user_id is None and parent is None and total == 0):
+    user_id, total, key = envelope.user_id, envelope.total, unique_key(envelope)
+    is_short = user_id is None and parent is None and total == 0 and key is None
+    if not (scheduled is None and expires is None and is_short):
         due = envelope.created_at if scheduled is None else scheduled
-        row.append([due, scheduled, expires, total, _storable(user_id), parent, int(reopened)])
+        row.append([due, scheduled, expires, total, storable(user_id), parent, int(reopened), key])
     return row
 
 
-def _first_status(tx: Transaction, envelope: Envelope) -> Status:
+def unique_key(envelope: Envelope) -> str | None:
+    """The column of a unique job; no queue has a slash in its name."""
+    return None if envelope.unique is None else f"{envelope.queue}/{envelope.unique.key}"
+
+
+def add_aside(tx: Transaction, envelope: Envelope, body: bytes, seq: int) -> bytes | None:
+    """Store what of the job `seq` stands in other tables; its body, when that stands in its row."""
+    if envelope.tags:
+        tx.run("add_tags", rows=[(envelope.id, envelope.tags)], last=seq - 1)
+    if len(body) <= INLINE_BYTES:
+        return body
+    tx.run("add_bodies", rows=[(envelope.id, 1, len(body))], bodies=body, last=seq - 1)
+    return None
+
+
+def first_status(tx: Transaction, envelope: Envelope) -> Status:
+    """Whether a job that is stored now is due."""
     is_due = envelope.scheduled_at is None or envelope.scheduled_at <= tx.now
     return Status.PENDING if is_due else Status.SCHEDULED
 
 
-def _storable(user_id: int | str | None) -> int | str | None:
+def storable(user_id: int | str | None) -> int | str | None:
+    """The owner as a column takes it."""
     if isinstance(user_id, int) and not -_INT64 <= user_id < _INT64:
         return str(user_id)
     return user_id
 
 
-def _first_of_each(jobs: Sequence[Encoded]) -> list[Encoded]:
+def first_of_each(jobs: Iterable[Encoded]) -> list[Encoded]:
     """The jobs without those whose id stands earlier."""
     first: dict[str, Encoded] = {}
     for job in jobs:

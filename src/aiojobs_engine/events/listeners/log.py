@@ -2,18 +2,23 @@
 
 import logging
 from collections.abc import Sequence
+from operator import attrgetter
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.events import (
     JobCancelled,
     JobCompleted,
+    JobCreated,
     JobDiscarded,
     JobEvent,
     JobExpired,
     JobFailed,
+    JobProgressed,
     JobRetrying,
+    JobStarted,
     LeaseLost,
 )
+from aiojobs_engine.core.limits import one_line
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.events.bus import Subscription
 from aiojobs_engine.events.switches import Switches
@@ -24,6 +29,8 @@ CLASSES = (JobCompleted, JobFailed, JobRetrying, JobCancelled, JobDiscarded, Job
 
 
 _HEARD = frozenset(CLASSES)
+_UNTOLD = frozenset({JobCreated, JobStarted, JobProgressed, JobCompleted})
+_status = attrgetter("status")
 
 
 def log_subscription(settings: Settings) -> Subscription | None:
@@ -32,8 +39,14 @@ def log_subscription(settings: Settings) -> Subscription | None:
     if switches.is_off_everywhere:
         return None
 
-    def pick(events: Sequence[JobEvent]) -> list[int]:
+    def pick(events: Sequence[JobEvent]) -> Sequence[int]:
         is_told = logger.isEnabledFor(logging.INFO)
+        if (
+            not is_told
+            and _UNTOLD.issuperset(map(type, events))
+            and Status.PARTIAL not in map(_status, events)
+        ):
+            return ()
         return [
             index
             for index, event in enumerate(events)
@@ -98,4 +111,4 @@ def line_of(event: JobEvent) -> str:
 
 
 def _flat(text: str) -> str:
-    return " ".join(text.split())[:500]
+    return one_line(" ".join(text.split()))[:500]

@@ -31,6 +31,7 @@ _THEMES = (
     "inspector",
     "kin",
     "laws",
+    "place",
     "promote",
     "prune",
     "race",
@@ -38,6 +39,7 @@ _THEMES = (
     "rescue",
     "settle",
     "stage",
+    "unique",
     "waiting",
 )
 pytest.register_assert_rewrite(*[f"{__name__}.{theme}" for theme in _THEMES])
@@ -51,12 +53,14 @@ from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
 from aiojobs_engine.testing.conformance.kin import KinContract  # noqa: E402
+from aiojobs_engine.testing.conformance.place import PlaceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.promote import PromoteContract  # noqa: E402
 from aiojobs_engine.testing.conformance.prune import PruneContract  # noqa: E402
 from aiojobs_engine.testing.conformance.race import RaceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.record import RecordContract  # noqa: E402
 from aiojobs_engine.testing.conformance.rescue import RescueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.settle import SettleContract  # noqa: E402
+from aiojobs_engine.testing.conformance.unique import ReplaceContract, UniqueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.waiting import WaitContract  # noqa: E402
 
 __all__ = [
@@ -70,18 +74,23 @@ __all__ = [
     "FenceContract",
     "InspectorContract",
     "KinContract",
+    "PlaceContract",
     "PromoteContract",
     "PruneContract",
     "RaceContract",
     "RecordContract",
+    "ReplaceContract",
     "RescueContract",
     "SettleContract",
+    "UniqueContract",
     "WaitContract",
 ]
 
 
 class BackendContract(
     EnqueueContract,
+    UniqueContract,
+    ReplaceContract,
     ClaimContract,
     WaitContract,
     FenceContract,
@@ -96,6 +105,7 @@ class BackendContract(
     KinContract,
     InspectorContract,
     EventContract,
+    PlaceContract,
     RaceContract,
 ):
     """All themes at once."""

@@ -63,6 +63,7 @@ class Stage:
     def envelope(self, job_id: str, **fields: Any) -> Envelope:
         """A job of the type `work`, with what `fields` change."""
         given: dict[str, Any] = {"type": "work", "payload": PAYLOAD, "created_at": self.clock.now(), **fields}
+        given["payload"] = msgspec.Raw(given["payload"])
         return Envelope(id=job_id, **given)
 
     def chunk(self, parent_id: str, number: int, rows: int = 10, **fields: Any) -> Envelope:
@@ -173,6 +174,10 @@ class Stage:
             found, cursor = await self.backend.find(which or JobFilter(), page, cursor)
             jobs += found
         return jobs
+
+    async def tagged(self, tag: str) -> list[JobStatus]:
+        """Every job that has a tag."""
+        return await self.all_jobs(JobFilter(tag=tag))
 
     async def failures(self, job_id: str, *, unresolved: bool = False) -> list[JobFailure]:
         """The failed rows of a job."""

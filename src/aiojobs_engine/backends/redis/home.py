@@ -1,0 +1,126 @@
+"""One home of jobs: its scripts, the time they take, and what becomes of the events that they store."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from aiojobs_engine.backends.redis.bell import Bell
+from aiojobs_engine.backends.redis.client import Client
+from aiojobs_engine.backends.redis.keys import Lane, home_key
+from aiojobs_engine.backends.redis.rows import Lanes, pack
+from aiojobs_engine.backends.redis.script import Call, load
+from aiojobs_engine.core.envelope import VERSION
+from aiojobs_engine.core.events import JobEvent, decode_events
+from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.ports.backend import Watch
+from aiojobs_engine.ports.clock import Clock
+
+Sink = Callable[[Sequence[JobEvent]], None]
+Pick = Callable[[Sequence[JobEvent]], Sequence[int]]
+
+_WATCHES = 64
+_BOOT_MS = 2**44
+_lane = msgspec.json.Decoder(Lane).decode
+
+
+class Times:
+    """What scripts are told of the time: nothing, for they take the server's, unless a test sets a clock."""
+
+    def __init__(self, clock: Clock | None) -> None:
+        """Take `clock` instead of the server's; each of its boots begins after all instants of the last."""
+        self._clock = clock
+        self._boot_id = "" if clock is None else clock.boot()[0]
+        self._boots = 0
+
+    def now(self) -> tuple[int | str, int | str]:
+        """The wall clock and the clock of leases."""
+        if self._clock is None:
+            return "", ""
+        boot_id, since = self._clock.boot()
+        if boot_id != self._boot_id:
+            self._boot_id, self._boots = boot_id, self._boots + 1
+        return self._clock.now(), self._boots * _BOOT_MS + since
+
+
+class Home:
+    """A hash tag, and the client that leads to it."""
+
+    def __init__(self, client: Client, bell: Bell, *, tag: str, times: Times, max_events: int) -> None:
+        """Touch nothing."""
+        self.client = client
+        self.bell = bell
+        self.key = home_key(client.address.prefix, tag)
+        self.prefix = self.key.removesuffix("meta")
+        self.lanes = Lanes()
+        self.sink: Sink | None = None
+        self.pick: Pick | None = None
+        self._times = times
+        self._max_events = max_events
+        self._known: dict[str, Lane] = {}
+        self._watched: dict[Watch, tuple[int, list[tuple[str, str]]]] = {}
+
+    async def run(self, name: str, request: object = None, bodies: Sequence[bytes] = ()) -> Any:
+        """The reply of the script `name`."""
+        now, elapsed = self._times.now()
+        tell = 0 if self.sink is None else 1
+        arguments = (now, elapsed, self._max_events, tell, pack(request), *bodies)
+        return await self.client.call(load(name), (self.key,), arguments)
+
+    async def write(self, name: str, request: object, bodies: Sequence[bytes] = ()) -> Any:
+        """The reply of a script that begins its answer with the entry of its events, without that."""
+        entry, *rest = await self.run(name, request, bodies)
+        self.told(entry)
+        return rest[0] if len(rest) == 1 else rest
+
+    async def send(self, *calls: tuple[str, object]) -> list[Any]:
+        """The replies of several scripts, sent together."""
+        now, elapsed = self._times.now()
+        return await self.client.calls(
+            [
+                Call(load(name), (self.key,), (now, elapsed, self._max_events, 0, pack(request)))
+                for name, request in calls
+            ]
+        )
+
+    def told(self, entry: Sequence[bytes] | None) -> None:
+        """Hand the events of an entry of the stream to the tap."""
+        if not entry or self.sink is None:
+            return
+        place, body = entry
+        if not body:
+            return
+        events: Sequence[JobEvent] = decode_events(body, _ids(place.decode(), len(body)))
+        if self.pick is not None:
+            events = [events[index] for index in self.pick(events)]
+        if events:
+            self.sink(events)
+
+    def watched(self, watch: Watch) -> tuple[int, list[tuple[str, str]]]:
+        """How many lanes are known, and those that `watch` may claim from, each with its queue."""
+        chosen = self._watched.get(watch)
+        if chosen is None:
+            queues, types = set(watch.queues), set(watch.types)
+            found = [
+                (name, lane.queue)
+                for name, lane in self._known.items()
+                if lane.queue in queues and lane.type in types and lane.v <= VERSION
+            ]
+            if len(self._watched) >= _WATCHES:
+                self._watched.clear()
+            chosen = self._watched[watch] = (len(self._known), found)
+        return chosen
+
+    def learn(self, lanes: Sequence[bytes]) -> None:
+        """Take in all lanes, as names and JSON in turn."""
+        self._known = {name.decode(): _lane(text) for name, text in zip(lanes[::2], lanes[1::2], strict=True)}
+        self._watched = {}
+
+
+def _ids(place: str, most: int) -> Iterator[str]:
+    return (f"{place}-{index}" for index in range(most))
+
+
+def instant(value: bytes) -> Instant:
+    """An instant as scripts answer it."""
+    return Instant(int(value))

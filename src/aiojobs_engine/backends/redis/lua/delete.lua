@@ -1,0 +1,17 @@
+#!lua flags=allow-oom
+--[[ Removes jobs that nobody runs, with failures and chunks.
+
+Uses base, ledger, kin.
+Request  ids
+Returns  nothing for events, then of each 1 when it was removed
+]]
+local answers, jobs = {}, by_ids(request)
+for index = 1, #request do
+  local job = jobs[index]
+  answers[index] = 0
+  if job and not job.removed and not job.x.parent and not is_running(job) then
+    remove(job)
+    answers[index] = 1
+  end
+end
+return {finish(), answers}

@@ -1,0 +1,10 @@
+#!lua flags=allow-oom
+--[[ Forgets a worker that stopped.
+
+Uses base.
+Request  its id
+Returns  nothing
+]]
+redis.call('HDEL', P .. 'workers', request)
+redis.call('HDEL', P .. 'claims', request)
+return false

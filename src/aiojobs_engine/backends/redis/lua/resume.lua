@@ -1,0 +1,19 @@
+#!lua flags=allow-oom
+--[[ Makes paused jobs pending again.
+
+Uses base, ledger.
+Request  ids
+Returns  the events' entry, then of each 1 when it was allowed
+]]
+local answers, jobs = {}, by_ids(request)
+for index = 1, #request do
+  local job = jobs[index]
+  answers[index] = 0
+  if job and job.code == PAUSED then
+    move(job, PENDING)
+    tell('JobInterrupted', job)
+    answers[index] = 1
+  end
+end
+save()
+return {finish(), answers}

@@ -1,0 +1,99 @@
+--[[ What every script starts with: names of keys, the time, calls of many arguments, counts and events.
+
+KEYS  1 meta      hash; whatever stands before `meta` in its name begins the names of all other keys
+ARGV  1 now       wall clock in ms, empty for that of the server; only tests set it
+      2 elapsed   clock of leases in ms, empty for that of the server; only tests set it
+      3 bound     events to keep
+      4 tell      1 when the caller wants the events that the script stores
+      5 request   MessagePack, as the script's own head says
+      6 bodies    of the jobs that it names by their number, any number of them
+]]
+local P = string.sub(KEYS[1], 1, -5)
+local META, JOBS, BODY, STATE, TALLY = KEYS[1], P .. 'jobs', P .. 'body', P .. 'state', P .. 'tally'
+local LEASES, DUE, EXPIRING, KEPT, AHEAD = P .. 'leases', P .. 'due', P .. 'expiring', P .. 'kept', P .. 'ahead'
+local LANE, ENDED, EVENTS = P .. 'lane:', P .. 'ended:', P .. 'events'
+local SCHEDULED, WAITING, PENDING, PROCESSING, PAUSED, RETRYING = 0, 1, 2, 3, 4, 5
+local COMPLETED, PARTIAL, FAILED, CANCELLED, DISCARDED, EXPIRED = 6, 7, 8, 9, 10, 11
+local NAMES = {[0] = 'scheduled', 'waiting', 'pending', 'processing', 'paused', 'retrying', 'completed',
+  'partial', 'failed', 'cancelled', 'discarded', 'expired'}
+local MANY = 4000
+local HEAD, HEAD_BYTES = '<c8i4dddHHH', 42
+
+local clock = redis.call('TIME')
+local micros = clock[1] * 1000000 + clock[2]
+local now = ARGV[1] == '' and math.floor(micros / 1000) or tonumber(ARGV[1])
+local elapsed = ARGV[2] == '' and math.floor(micros / 1000) or tonumber(ARGV[2])
+local at = string.format('%.0f', now)
+local request = ARGV[5] and cmsgpack.unpack(ARGV[5])
+
+local function send(command, key, arguments)
+  local count = #arguments
+  for first = 1, count, MANY do
+    redis.call(command, key, unpack(arguments, first, math.min(first + MANY - 1, count)))
+  end
+end
+
+local function fetch(command, key, fields)
+  local count = #fields
+  if count == 0 then return {} end
+  if count <= MANY then return redis.call(command, key, unpack(fields)) end
+  local found = {}
+  for first = 1, count, MANY do
+    local part = redis.call(command, key, unpack(fields, first, math.min(first + MANY - 1, count)))
+    for index = 1, #part do found[first + index - 1] = part[index] end
+  end
+  return found
+end
+
+-- Counts by lane and status, written at the end.
+local tallied = {}
+
+local function count(lane, code, by)
+  local field = lane .. code
+  tallied[field] = (tallied[field] or 0) + by
+end
+
+-- Events in their stored form, written at the end as one entry of the stream.
+local told, woke = {}, false
+
+local function trim(total)
+  local last = false
+  while true do
+    local from = last and '(' .. last or '-'
+    local entries = redis.call('XRANGE', EVENTS, from, '+', 'COUNT', 100)
+    for _, entry in ipairs(entries) do
+      if total - tonumber(entry[2][4]) < tonumber(ARGV[3]) then
+        if last then redis.call('XTRIM', EVENTS, 'MINID', '=', entry[1]) end
+        return
+      end
+      last = entry[1]
+    end
+    if #entries == 0 then return end
+  end
+end
+
+local function place_of_events()
+  if ARGV[1] == '' then return '*' end
+  local newest = redis.call('XREVRANGE', EVENTS, '+', '-', 'COUNT', 1)[1]
+  local last = newest and tonumber(string.match(newest[1], '^%d+')) or 0
+  return string.format('%.0f-*', math.max(now, last))
+end
+
+local function store_events()
+  if #told == 0 then return false end
+  local body = '[' .. table.concat(told, ',') .. ']'
+  local total = redis.call('HINCRBY', META, 'events', #told)
+  local id = redis.call('XADD', EVENTS, place_of_events(), 'n', #told, 'c', total, 'b', body)
+  if math.floor(total / 4096) ~= math.floor((total - #told) / 4096) then trim(total) end
+  redis.call('PUBLISH', P .. 'told', '')
+  return {id, ARGV[4] == '1' and body or ''}
+end
+
+-- Writes what has gathered; answers the entry of the events, false without any.
+local function finish()
+  for field, by in pairs(tallied) do
+    if by ~= 0 and redis.call('HINCRBY', TALLY, field, by) == 0 then redis.call('HDEL', TALLY, field) end
+  end
+  if woke then redis.call('PUBLISH', P .. 'wake', '') end
+  return store_events()
+end

@@ -1,0 +1,250 @@
+--[[ New jobs, and what the end of a job does to its kin: to the parent of a chunk, to the chunks of a parent. ]]
+local ROWS_FAILED = '{"type":"rows","message":"no row succeeded","reason":"rows"}'
+local PROGRESS_EVERY = 250
+local end_if_done, cancel_chunks
+
+-- Numbers for new jobs in the order of acceptance, which is that of the server's microseconds.
+local function places(wanted)
+  local last = tonumber(redis.call('HGET', META, 'place') or '0')
+  local first = math.max(last + 1, micros)
+  redis.call('HSET', META, 'place', string.format('%.0f', first + wanted - 1))
+  return first
+end
+
+local function format_place(number)
+  return string.format('%.0f', number)
+end
+
+-- Stores new jobs with their `JobCreated`; each is {id, number of its body, due or false, lane as JSON, unique or
+-- false}, and what is unique begins with the digest of its key.
+local function add(jobs, parent, is_reopened)
+  if #jobs == 0 then return end
+  local first = places(#jobs)
+  local ids, bodies, lanes, ready, events = {}, {}, {}, {}, {}
+  for index, given in ipairs(jobs) do
+    local seq = format_place(first + index - 1)
+    local body = ARGV[5 + given[2]]
+    local lane, priority, expires, _, total, ident, user, kin = struct.unpack(HEAD, body)
+    local from = HEAD_BYTES + 1
+    local due = given[3]
+    local code = (not due or due <= now) and PENDING or SCHEDULED
+    ids[#ids + 1], ids[#ids + 2] = seq, given[1]
+    bodies[#bodies + 1], bodies[#bodies + 2] = seq, body
+    lanes[lane] = given[4]
+    local unique = given[5] and given[5][1]
+    if due or parent or unique then
+      local x = {due = due or nil, unique = unique or nil}
+      if parent then x.parent, x.reopened = parent.seq, is_reopened or nil end
+      redis.call('HSET', STATE, seq, cmsgpack.pack({code, 0, 0, 0, false, false, false, lane, x, false}))
+    end
+    if code == PENDING then
+      local entries = ready[lane] or {}
+      ready[lane] = entries
+      entries[#entries + 1], entries[#entries + 2] = -priority, seq
+    else
+      redis.call('ZADD', DUE, string.format('%.0f', due), seq)
+    end
+    if expires >= 0 then redis.call('ZADD', EXPIRING, string.format('%.0f', expires), seq) end
+    if parent then redis.call('ZADD', P .. 'chunks:' .. parent.seq, 0, seq) end
+    if unique then redis.call('ZADD', P .. 'uniques', 0, unique .. ':' .. seq) end
+    count(lane, code, 1)
+    told[#told + 1] = '["JobCreated",' .. string.sub(body, from, from + ident - 1) .. ',"' .. NAMES[code] .. '",0,' .. total
+      .. ',0,0,' .. string.sub(body, from + ident, from + ident + user - 1) .. ',0,' .. at .. ',"",'
+      .. string.sub(body, from + ident + user, from + ident + user + kin - 1) .. ']'
+  end
+  send('ZADD', JOBS, ids)
+  send('HSET', BODY, bodies)
+  for lane, entries in pairs(ready) do
+    redis.call('HSETNX', P .. 'lanes', lane, lanes[lane])
+    lanes[lane] = nil
+    send('ZADD', LANE .. lane, entries)
+    woke = true
+  end
+  for lane, text in pairs(lanes) do redis.call('HSETNX', P .. 'lanes', lane, text) end
+  if parent then
+    parent.x.chunks = (parent.x.chunks or 0) + #jobs
+    parent.x.open = (parent.x.open or 0) + #jobs
+    change(parent)
+  end
+end
+
+local function chunks_of(job)
+  if not has_chunks(job) then return {} end
+  local seqs = redis.call('ZRANGE', P .. 'chunks:' .. job.seq, 0, -1)
+  load(seqs)
+  local found = {}
+  for _, seq in ipairs(seqs) do
+    if ledger[seq] then found[#found + 1] = ledger[seq] end
+  end
+  return found
+end
+
+local function resolve_rows(job, rows)
+  local key, resolved = P .. 'faults:' .. job.seq, 0
+  for _, row in ipairs(rows) do
+    local stored = redis.call('HGET', key, string.format('%.0f', row))
+    local fault = stored and cmsgpack.unpack(stored)
+    if fault and not fault[3] then
+      fault[2][#fault[2] + 1] = {now, '', false, true}
+      fault[3] = true
+      redis.call('HSET', key, string.format('%.0f', row), cmsgpack.pack(fault))
+      resolved = resolved + 1
+    end
+  end
+  return resolved
+end
+
+-- Keeps failed rows of a job; each is {row, its JSON, message, field or false}.
+local function note_faults(seq, faults)
+  local key = P .. 'faults:' .. seq
+  for _, fault in ipairs(faults) do
+    local row = string.format('%.0f', fault[1])
+    local stored = redis.call('HGET', key, row)
+    local history = stored and cmsgpack.unpack(stored)[2] or {}
+    history[#history + 1] = {now, fault[3], fault[4], false}
+    redis.call('HSET', key, row, cmsgpack.pack({fault[2], history, false}))
+    redis.call('ZADD', P .. 'rows:' .. seq, row, row)
+  end
+end
+
+local function close(job, parent, resolved)
+  parent.x.open = parent.x.open - 1
+  local sums, own = counters(parent), counters(job)
+  if resolved or job.x.reopened then
+    local mended = resolve_rows(parent, resolved or {})
+    parent.x.counters = {sums[1] + mended, sums[2] - mended, sums[3], sums[4]}
+  else
+    parent.x.counters = {sums[1] + own[1], sums[2] + own[2], sums[3] + own[3], sums[4]}
+  end
+  change(parent)
+  end_if_done(parent)
+end
+
+local function tell_progress(parent)
+  local since = parent.x.told and now - parent.x.told
+  if parent.code >= COMPLETED or (since and since >= 0 and since < PROGRESS_EVERY) then return end
+  parent.x.told = now
+  change(parent)
+  tell('JobProgressed', parent, ',' .. (parent.x.message and cjson.encode(parent.x.message) or 'null'))
+end
+
+-- Closes a job that ended at its parent, and takes its own open chunks along.
+local function after_end(job, resolved, is_settled)
+  job.x.cancelling, job.x.pausing = nil, nil
+  local parent = job.x.parent and get(job.x.parent)
+  if parent then
+    close(job, parent, resolved)
+    if is_settled then tell_progress(parent) end
+  end
+  if (job.x.open or 0) > 0 then cancel_chunks(job) end
+end
+
+local function end_queued(job, code, kind)
+  move(job, code)
+  tell(kind, job)
+  after_end(job)
+end
+
+cancel_chunks = function(parent)
+  for _, chunk in ipairs(chunks_of(parent)) do
+    if is_queued(chunk.code) then
+      end_queued(chunk, CANCELLED, 'JobCancelled')
+    elseif chunk.code == PROCESSING then
+      chunk.x.cancelling = true
+      change(chunk)
+    end
+  end
+end
+
+-- Ends a parent that waits for no chunk any more.
+end_if_done = function(parent)
+  if parent.code ~= WAITING or (parent.x.open or 0) > 0 then return end
+  local sums = counters(parent)
+  if parent.x.cancelling then
+    move(parent, CANCELLED)
+    tell('JobCancelled', parent)
+  elseif sums[2] > 0 and sums[1] == 0 then
+    parent.x.error = ROWS_FAILED
+    move(parent, FAILED)
+    tell('JobFailed', parent, ',"no row succeeded","rows"')
+  else
+    move(parent, sums[2] == 0 and COMPLETED or PARTIAL)
+    tell('JobCompleted', parent)
+  end
+  after_end(parent)
+end
+
+-- Cancels a job as its status allows; whether it takes effect, now or later.
+local function cancel(job)
+  if is_queued(job.code) then
+    end_queued(job, CANCELLED, 'JobCancelled')
+  elseif job.code == WAITING then
+    job.x.cancelling = true
+    change(job)
+    cancel_chunks(job)
+    end_if_done(job)
+  elseif job.code == PROCESSING then
+    job.x.cancelling = true
+    change(job)
+  else
+    return false
+  end
+  return true
+end
+
+-- Parks a queued job, flags a running one; whether the table allows it.
+local function pause(job)
+  if job.code == PROCESSING then
+    job.x.pausing = true
+    change(job)
+  elseif job.code == SCHEDULED or job.code == PENDING or job.code == RETRYING then
+    move(job, PAUSED)
+    tell('JobInterrupted', job)
+  else
+    return false
+  end
+  return true
+end
+
+local function id_of(job)
+  return cjson.decode('[' .. job.ident .. ']')[1]
+end
+
+-- Forgets a job with its chunks and failures.
+local function remove(job)
+  for _, chunk in ipairs(chunks_of(job)) do remove(chunk) end
+  unshelve(job)
+  redis.call('ZREM', KEPT, job.seq)
+  redis.call('ZREM', JOBS, id_of(job))
+  if job.x.unique then redis.call('ZREM', P .. 'uniques', job.x.unique .. ':' .. job.seq) end
+  redis.call('HDEL', STATE, job.seq)
+  redis.call('HDEL', BODY, job.seq)
+  redis.call('DEL', P .. 'chunks:' .. job.seq, P .. 'rows:' .. job.seq, P .. 'faults:' .. job.seq)
+  job.removed = true
+  ledger[job.seq] = false
+end
+
+local function is_running(job)
+  if job.code == PROCESSING then return true end
+  for _, chunk in ipairs(chunks_of(job)) do
+    if chunk.code == PROCESSING then return true end
+  end
+  return false
+end
+
+-- Ends at most `limit` queued jobs past their time; how many.
+local function expire(limit)
+  local seqs = redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', at, 'LIMIT', 0, limit)
+  load(seqs)
+  local ended = 0
+  for _, seq in ipairs(seqs) do
+    local job = ledger[seq]
+    if job and is_queued(job.code) then
+      end_queued(job, EXPIRED, 'JobExpired')
+      ended = ended + 1
+    else
+      redis.call('ZREM', EXPIRING, seq)
+    end
+  end
+  return ended
+end

@@ -1,0 +1,382 @@
+"""Between the package's records and what scripts take and give."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from aiojobs_engine.backends.redis.keys import CODES, HEAD, STATUSES, Lane, lane_name
+from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope
+from aiojobs_engine.core.errors import PayloadError
+from aiojobs_engine.core.instant import Instant, moment
+from aiojobs_engine.core.state import FINAL, Status
+from aiojobs_engine.core.status import (
+    Counters,
+    ErrorInfo,
+    FailureAttempt,
+    JobFailure,
+    JobStatus,
+    RowFault,
+    eta_seconds,
+)
+from aiojobs_engine.core.uniqueness import UniqueKey
+from aiojobs_engine.ports.backend import Result, Settlement
+
+_NEVER = -1.0
+_KEY_BYTES = 16
+_UNDER_WAY = frozenset({Status.PROCESSING, Status.WAITING})
+_FINAL_CODES = frozenset(CODES[status] for status in FINAL)
+
+pack = msgspec.msgpack.Encoder().encode
+encode = msgspec.json.Encoder().encode
+decode_error = msgspec.json.Decoder(ErrorInfo).decode
+
+
+class Rest(msgspec.Struct, gc=False):
+    """What few jobs have.
+
+    Attributes:
+        due: `scheduled_at`, of the envelope or of the last settlement.
+        free: a retry by hand has freed the job of `expires_at`.
+        counters, kept: succeeded, failed, skipped (and total); now, and at the last checkpoint.
+        error: as JSON.
+        ends: until when the result is kept.
+        parent: the place of a chunk's bulk job; `reopened` when it came by `reopen`.
+        chunks, open: of a bulk job, how many there are, and how many have not ended.
+        told: when the progress of a bulk job was told last.
+        unique: the digest of a unique job's queue and key.
+    """
+
+    due: int | None = None
+    epoch: int = 0
+    free: bool = False
+    cancelling: bool = False
+    pausing: bool = False
+    counters: tuple[int, int, int, int] | None = None
+    kept: tuple[int, int, int] | None = None
+    cursor: str | None = None
+    message: str | None = None
+    error: str | None = None
+    ends: int | None = None
+    parent: str | None = None
+    reopened: bool = False
+    chunks: int = 0
+    open: int = 0
+    told: int | None = None
+    unique: str | None = None
+
+
+class State(msgspec.Struct, array_like=True, gc=False):
+    """A job's state; see `keys.py`."""
+
+    code: int
+    token: int
+    attempts: int
+    crashes: int
+    started: int | bool
+    finished: int | bool
+    worker: str | bool
+    lane: str
+    rest: Rest | bool
+    result: str | bool
+
+    @property
+    def extra(self) -> Rest:
+        """The rest, also when there is none."""
+        return self.rest if isinstance(self.rest, Rest) else _NO_REST
+
+
+class Fault(msgspec.Struct, array_like=True, gc=False):
+    """A failed row; the first is the JSON of what `RowFault` says."""
+
+    told: str
+    history: list[tuple[int, str, str | bool, bool]]
+    resolved: bool
+
+
+class Lanes:
+    """What envelopes of one kind have in common in their heads, worked out once."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._known: dict[tuple[str, str, str, int], tuple[bytes, str, bytes]] = {}
+
+    def of(self, envelope: Envelope) -> tuple[bytes, str, bytes]:
+        """The lane, its JSON, and the end of the identity after the id."""
+        key = (envelope.queue, envelope.type, envelope.kind, envelope.v)
+        known = self._known.get(key)
+        if known is None:
+            lane = Lane(envelope.queue, envelope.type, envelope.v)
+            ident = b"," + encode((envelope.type, envelope.kind, envelope.queue))[1:-1]
+            if len(self._known) >= _LANES_KNOWN:
+                self._known.clear()
+            known = self._known[key] = (lane_name(lane), encode(lane).decode(), ident)
+        return known
+
+
+_LANES_KNOWN = 10_000
+_NO_REST = Rest()
+_NEW = State(
+    CODES[Status.PENDING],
+    0,
+    0,
+    0,
+    started=False,
+    finished=False,
+    worker=False,
+    lane="",
+    rest=False,
+    result=False,
+)
+_envelopes = msgspec.json.Decoder(list[Envelope]).decode
+_state = msgspec.msgpack.Decoder(State).decode
+_fault = msgspec.msgpack.Decoder(Fault).decode
+_row = msgspec.json.Decoder(RowFault).decode
+
+
+def encoded_job(envelope: Envelope, lanes: Lanes, bodies: list[bytes]) -> tuple[Any, ...]:
+    """What `enqueue.lua` takes for a job, whose body joins `bodies`.
+
+    Raises:
+        PayloadError: `meta` holds something that JSON can't.
+    """
+    lane, lane_json, kind = lanes.of(envelope)
+    ident = encode(envelope.id) + kind
+    user = b"null" if envelope.user_id is None else encode(envelope.user_id)
+    parent = b"null" if envelope.parent_id is None else encode(envelope.parent_id)
+    expires = _NEVER if envelope.expires_at is None else envelope.expires_at
+    head = HEAD.pack(
+        lane,
+        envelope.priority,
+        expires,
+        envelope.created_at,
+        envelope.total,
+        len(ident),
+        len(user),
+        len(parent),
+    )
+    due = False if envelope.scheduled_at is None else envelope.scheduled_at
+    bodies.append(b"".join((head, ident, user, parent, encode_envelope(envelope))))
+    number = len(bodies)
+    rule = envelope.unique
+    return envelope.id, number, due, lane_json, rule is not None and _encoded_rule(envelope, rule, bodies)
+
+
+def _encoded_rule(envelope: Envelope, rule: UniqueKey, bodies: list[bytes]) -> tuple[Any, ...]:
+    """What `enqueue.lua` takes for the rule of a unique job."""
+    key = blake2b(encode((envelope.queue, rule.key)), digest_size=_KEY_BYTES)
+    if rule.replaces:
+        bodies += _halves(envelope)
+    return (
+        key.hexdigest(),
+        {str(CODES[status]): True for status in rule.states},
+        False if rule.window is None else rule.window,
+        rule.replaces,
+        False if rule.max_wait is None else rule.max_wait,
+        len(bodies) - 1,
+        len(bodies),
+    )
+
+
+def _halves(envelope: Envelope) -> tuple[bytes, bytes]:
+    """An encoded envelope after its id and up to the time of its dispatch, and what follows that time."""
+    blank = encode_envelope(
+        msgspec.structs.replace(envelope, id="", created_at=Instant(0), scheduled_at=None)
+    )
+    start = len(b'{"id":""')
+    end = blank.index(b',"payload":', start) + len(b',"payload":') + len(envelope.payload)
+    end += len(b',"created_at":')
+    return blank[start:end], blank[end + 1 :]
+
+
+def envelope_part(body: bytes) -> bytes:
+    """The encoded envelope of a body."""
+    *_, ident, user, parent = HEAD.unpack_from(body)
+    return body[HEAD.size + ident + user + parent :]
+
+
+def envelope_of(body: bytes) -> Envelope:
+    """The envelope of a body.
+
+    Raises:
+        PayloadError: it can't be read.
+    """
+    return decode_envelope(envelope_part(body))
+
+
+def decode_envelopes(parts: Sequence[bytes]) -> list[Envelope]:
+    """Many envelopes at once.
+
+    Raises:
+        PayloadError: one can't be read.
+    """
+    try:
+        return _envelopes(b"[%b]" % b",".join(parts))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise PayloadError(f"a stored envelope can't be read: {error}") from error
+
+
+def state_of(state: bytes | None) -> State:
+    """A job's state; one that never changed has none stored."""
+    return _state(state) if state else _NEW
+
+
+def counters_of(state: State, envelope: Envelope) -> Counters:
+    """The job's own counters."""
+    counters = state.extra.counters
+    return Counters(total=envelope.total) if counters is None else Counters(*counters)
+
+
+def counters_of_run(state: State, envelope: Envelope) -> Counters:
+    """What a new run starts with."""
+    rest, present = state.extra, counters_of(state, envelope)
+    if rest.chunks:
+        return present
+    succeeded, failed, skipped = rest.kept or (0, 0, 0)
+    return Counters(succeeded, failed, skipped, max(present.total, succeeded + failed))
+
+
+def encoded_settlement(settlement: Settlement) -> tuple[Any, ...]:
+    """What `settle.lua` takes for a settlement."""
+    lease = settlement.lease
+    return (
+        str(lease.ref),
+        lease.token,
+        CODES[settlement.status],
+        settlement.attempts,
+        settlement.crashes,
+        encode(settlement.event).decode(),
+        False if settlement.result is None else settlement.result.decode(),
+        False if settlement.result is None or settlement.result_until is None else settlement.result_until,
+        _rest_of(settlement),
+    )
+
+
+def _rest_of(settlement: Settlement) -> dict[str, Any] | bool:
+    rest: dict[str, Any] = {}
+    if settlement.due_at is not None:
+        rest["due"] = settlement.due_at
+    if settlement.error is not None:
+        rest["error"] = encode(settlement.error).decode()
+    if settlement.counters is not None:
+        rest["counters"] = encoded_counters(settlement.counters)
+    if settlement.message is not None:
+        rest["message"] = settlement.message
+    if settlement.cursor is not None:
+        rest["cursor"] = settlement.cursor.decode()
+    if settlement.faults:
+        rest["faults"] = [encoded_fault(fault) for fault in settlement.faults]
+    if settlement.resolved is not None:
+        rest["resolved"] = settlement.resolved
+    return rest or False
+
+
+def encoded_fault(fault: RowFault) -> tuple[int, str, str, str | bool]:
+    """A failed row as scripts take it."""
+    return (
+        fault.row_number,
+        encode(fault).decode(),
+        fault.message,
+        False if fault.field is None else fault.field,
+    )
+
+
+def encoded_counters(counters: Counters) -> tuple[int, int, int, int]:
+    """Counters as scripts take them."""
+    return counters.succeeded, counters.failed, counters.skipped, counters.total
+
+
+def job_status(body: bytes, stored: bytes | None, now: Instant) -> JobStatus:
+    """What people see of a job."""
+    envelope = envelope_of(body)
+    state = state_of(stored)
+    rest, counters, status = state.extra, counters_of(state, envelope), STATUSES[state.code]
+    started = _instant(state.started)
+    running = (now - started) / 1000 if status in _UNDER_WAY and started is not None else None
+    result = state.result if isinstance(state.result, str) and not _is_over(rest, now) else None
+    scheduled_at = envelope.scheduled_at if rest.due is None else rest.due
+    finished = _instant(state.finished)
+    return JobStatus(
+        id=envelope.id,
+        type=envelope.type,
+        kind=envelope.kind,
+        status=status,
+        queue=envelope.queue,
+        processed=counters.processed,
+        total=counters.total,
+        succeeded=counters.succeeded,
+        failed=counters.failed,
+        skipped=counters.skipped,
+        attempts=state.attempts,
+        crashes=state.crashes,
+        epoch=rest.epoch,
+        user_id=envelope.user_id,
+        strategy=envelope.strategy,
+        priority=envelope.priority,
+        parent_id=envelope.parent_id,
+        message=rest.message,
+        error=None if rest.error is None else decode_error(rest.error),
+        result=None if result is None else msgspec.json.decode(result),
+        meta=envelope.meta,
+        tags=envelope.tags,
+        created_at=moment(envelope.created_at),
+        scheduled_at=None if scheduled_at is None else moment(scheduled_at),
+        started_at=None if started is None else moment(started),
+        finished_at=None if finished is None else moment(finished),
+        worker=state.worker if isinstance(state.worker, str) else None,
+        eta_seconds=eta_seconds(counters, running_seconds=running),
+    )
+
+
+def job_result(body: bytes, stored: bytes | None, now: Instant) -> Result:
+    """What `handle.result()` needs."""
+    envelope = envelope_of(body)
+    state = state_of(stored)
+    is_over = _is_over(state.extra, now)
+    return Result(
+        status=STATUSES[state.code],
+        type=envelope.type,
+        result=state.result.encode() if isinstance(state.result, str) and not is_over else None,
+        expired=is_over,
+        error=None if state.extra.error is None else decode_error(state.extra.error),
+    )
+
+
+def job_failure(job_id: str, stored: bytes) -> JobFailure:
+    """The public view of a row that failed."""
+    fault = _fault(stored)
+    row = _row(fault.told)
+    return JobFailure(
+        id=f"{job_id}:{row.row_number:016d}",
+        job_id=job_id,
+        row_number=row.row_number,
+        row_key=row.row_key,
+        payload=row.payload,
+        field=row.field,
+        message=row.message,
+        attempts=len(fault.history),
+        history=tuple(
+            FailureAttempt(moment(at), message, None if isinstance(field, bool) else field, resolved)
+            for at, message, field, resolved in fault.history
+        ),
+        resolved=fault.resolved,
+    )
+
+
+def is_final(code: int) -> bool:
+    """Whether a code stands for a final status."""
+    return code in _FINAL_CODES
+
+
+def _instant(value: int | bool) -> Instant | None:  # noqa: FBT001 - False stands for none
+    return None if isinstance(value, bool) else Instant(value)
+
+
+def _is_over(rest: Rest, now: Instant) -> bool:
+    return rest.ends is not None and rest.ends <= now
+
+
+def as_texts(values: Sequence[object]) -> list[str]:
+    """Bytes as text."""
+    return [value.decode() for value in values if isinstance(value, bytes)]

@@ -1,0 +1,74 @@
+"""Lua files, loaded once, and the calls of them."""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import NamedTuple
+
+Argument = bytes | str | int | float
+
+
+class Script(NamedTuple):
+    """A Lua file, and the digest by which servers know it."""
+
+    name: str
+    source: bytes
+    digest: str
+
+
+class Call(NamedTuple):
+    """One run of a script. All keys share one hash tag."""
+
+    script: Script
+    keys: Sequence[bytes | str]
+    args: Sequence[Argument] = ()
+
+
+class Command(NamedTuple):
+    """One command; `key` tells where it runs, None is any server."""
+
+    words: Sequence[Argument]
+    key: bytes | str | None = None
+
+
+Request = Call | Command
+
+_USES = re.compile(r"^Uses ([a-z, ]+)\.$", re.MULTILINE)
+
+
+@cache
+def load(name: str) -> Script:
+    """The script in `lua/<name>.lua`, with the shared parts that its head says it uses put before it."""
+    folder = files("aiojobs_engine.backends.redis").joinpath("lua")
+    first, _, own = folder.joinpath(f"{name}.lua").read_text("utf-8").partition("\n")
+    uses = _USES.search(own)
+    parts = [folder.joinpath("shared", f"{part}.lua").read_text("utf-8") for part in _named(uses)]
+    return script_of(name, "\n".join((first, *parts, own)).encode())
+
+
+def _named(uses: re.Match[str] | None) -> list[str]:
+    return [] if uses is None else uses[1].split(", ")
+
+
+def script_of(name: str, source: bytes) -> Script:
+    """A script of this source; the server's own digest is SHA-1, which here guards nothing."""
+    return Script(name, source, sha1(source, usedforsecurity=False).hexdigest())
+
+
+def words_of(request: Request, *, in_full: bool) -> tuple[Argument, ...]:
+    """The command that is sent; `in_full` brings the source along, for a server that doesn't have it."""
+    if isinstance(request, Command):
+        return tuple(request.words)
+    script, keys, args = request
+    if in_full:
+        return ("EVAL", script.source, len(keys), *keys, *args)
+    return ("EVALSHA", script.digest, len(keys), *keys, *args)
+
+
+def key_of(request: Request) -> bytes | str | None:
+    """The key that decides where it runs."""
+    if isinstance(request, Command):
+        return request.key
+    return request.keys[0] if request.keys else None

@@ -1,0 +1,209 @@
+"""The store in one home: what workers and dispatchers call."""
+
+import secrets
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from aiojobs_engine.backends.redis.control import RedisControl
+from aiojobs_engine.backends.redis.cron import RedisCron
+from aiojobs_engine.backends.redis.home import Home
+from aiojobs_engine.backends.redis.inspector import RedisInspector
+from aiojobs_engine.backends.redis.rows import (
+    counters_of,
+    counters_of_run,
+    decode_envelopes,
+    encode,
+    encoded_counters,
+    encoded_job,
+    encoded_settlement,
+    envelope_of,
+    envelope_part,
+    state_of,
+)
+from aiojobs_engine.backends.redis.stream import RedisStream
+from aiojobs_engine.core.envelope import Envelope, is_same_job
+from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.status import Counters
+from aiojobs_engine.ports.backend import (
+    Claim,
+    Enqueued,
+    Lease,
+    LeaseStatus,
+    Promoted,
+    Record,
+    Settlement,
+    Watch,
+)
+from aiojobs_engine.ports.clock import Clock
+
+_TURNS = 16
+_HELD, _CANCELLING, _PAUSING = 1, 2, 4
+_ANSWERS = [LeaseStatus(held=False)] * 8
+for _flags in range(8):
+    if _flags & _HELD:
+        _ANSWERS[_flags] = LeaseStatus(
+            held=True, cancelling=bool(_flags & _CANCELLING), pausing=bool(_flags & _PAUSING)
+        )
+
+
+class HomeStore(RedisControl, RedisCron, RedisInspector, RedisStream):
+    """All five Protocols of the port in one home; who makes it opens and closes the client."""
+
+    def __init__(self, home: Home, *, clock: Clock) -> None:
+        """Let `clock` measure how long calls wait."""
+        self._home = home
+        self._clock = clock
+        self._claim_ids = (f"{secrets.token_hex(8)}-{number:x}" for number in count())
+
+    async def enqueue(self, envelopes: Sequence[Envelope]) -> list[Enqueued]:
+        """Store new jobs; see the port."""
+        if not envelopes:
+            return []
+        home, bodies = self._home, list[bytes]()
+        first: dict[str, Envelope] = {}
+        for envelope in envelopes:
+            first.setdefault(envelope.id, envelope)
+        jobs = [encoded_job(envelope, home.lanes, bodies) for envelope in first.values()]
+        answers = dict(zip(first, await home.write("enqueue", jobs, bodies), strict=True))
+        if len(jobs) == len(envelopes) and all(answer == 1 for answer in answers.values()):
+            return [Enqueued(envelope.id, created=True) for envelope in envelopes]
+        told: list[Enqueued] = []
+        for envelope in envelopes:
+            answer = answers[envelope.id]
+            if isinstance(answer, list):
+                told.append(Enqueued(answer[0].decode(), created=False))
+                continue
+            is_new = answer == 1 and first[envelope.id] is envelope
+            stored = first[envelope.id] if answer == 1 else envelope_of(answer)
+            told.append(Enqueued(envelope.id, is_new, not is_same_job(stored, envelope)))
+        return told
+
+    async def claim(self, watch: Watch, limit: int, lease: float, ahead: int = 0) -> list[Claim]:
+        """Lease pending jobs in claim order; see the port."""
+        home, claim_id = self._home, next(self._claim_ids)
+        for _ in range(_TURNS if limit > 0 else 0):
+            known, lanes = home.watched(watch)
+            request = (claim_id, watch.worker, limit, ahead, round(lease * 1000), known, lanes)
+            reply = await home.run("claim", request)
+            if not reply[0]:
+                home.learn(reply[1])
+                continue
+            home.told(reply[2])
+            if not reply[3]:
+                return _claims(reply)
+        return []
+
+    async def wait(self, watch: Watch, timeout: float) -> None:
+        """Return when the watched queues may have gained work, or after `timeout` seconds."""
+        home = self._home
+        deadline = self._clock.monotonic() + timeout
+        async with home.bell.listening([f"{home.prefix}wake"]) as wake:
+            while home.client.is_open and not await home.run("waiting", home.watched(watch)):
+                left = deadline - self._clock.monotonic()
+                if left <= 0 or not await wake.wait(left):
+                    return
+
+    async def begin(self, leases: Sequence[Lease]) -> None:
+        """Note that jobs which were claimed ahead run now; see the port."""
+        if leases:
+            await self._home.run("begin", [f"{lease.ref}:{lease.token}" for lease in leases])
+
+    async def extend(self, leases: Sequence[Lease], lease: float) -> list[LeaseStatus]:
+        """Let leases end `lease` seconds from now; see the port."""
+        if not leases:
+            return []
+        places = [str(held.ref) for held in leases]
+        request = (round(lease * 1000), places, [held.token for held in leases])
+        return [_ANSWERS[flags] for flags in await self._home.run("extend", request)]
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """End runs; see the port."""
+        if not settlements:
+            return []
+        answers = await self._home.write("settle", [encoded_settlement(each) for each in settlements])
+        return [answer == 1 for answer in answers]
+
+    async def record(self, records: Sequence[Record]) -> list[bool]:
+        """Store what runs report; see the port."""
+        if not records:
+            return []
+        bodies: list[bytes] = []
+        request = [self._record(each, bodies) for each in records]
+        return [answer == 1 for answer in await self._home.write("record", request, bodies)]
+
+    async def promote(self, limit: int) -> Promoted:
+        """Expire what is too late, and make due jobs pending; see the port."""
+        changed, due = await self._home.write("promote", limit)
+        return Promoted(changed, None if due is None else Instant(int(due)))
+
+    async def rescue(self, worker: str, limit: int, lease: float) -> list[Claim]:
+        """Take over leases that ran out; see the port."""
+        reply = await self._home.run("rescue", (worker, limit, round(lease * 1000)))
+        self._home.told(reply[0])
+        places, states, bodies, lost, started = (reply[1 + part :: 5] for part in range(5))
+        rows = zip(places, states, bodies, lost, started, strict=True)
+        return [_lost(int(place), state, body, by.decode(), begun) for place, state, body, by, begun in rows]
+
+    def _record(self, record: Record, bodies: list[bytes]) -> tuple[Any, ...]:
+        children = [(*encoded_job(child, self._home.lanes, bodies), child.total) for child in record.children]
+        return (
+            str(record.lease.ref),
+            record.lease.token,
+            False if record.counters is None else encoded_counters(record.counters),
+            False if record.message is None else record.message,
+            False if record.cursor is None else record.cursor.decode(),
+            False if record.event is None else encode(record.event).decode(),
+            children or False,
+        )
+
+
+def _claims(reply: list[Any]) -> list[Claim]:
+    now = Instant(int(reply[1]))
+    places, states, bodies = reply[4::3], reply[5::3], reply[6::3]
+    envelopes = decode_envelopes([envelope_part(body) for body in bodies])
+    return [
+        _fresh(envelope, int(place), now) if not state else _claim(envelope, int(place), state)
+        for envelope, place, state in zip(envelopes, places, states, strict=True)
+    ]
+
+
+def _fresh(envelope: Envelope, place: int, now: Instant) -> Claim:
+    return Claim(
+        envelope=envelope,
+        lease=Lease(envelope.id, envelope.queue, 1, place),
+        attempts=0,
+        crashes=0,
+        epoch=0,
+        started_at=now,
+        counters=Counters(total=envelope.total),
+    )
+
+
+def _claim(envelope: Envelope, place: int, stored: bytes) -> Claim:
+    state = state_of(stored)
+    rest = state.extra
+    return Claim(
+        envelope=envelope,
+        lease=Lease(envelope.id, envelope.queue, state.token, place),
+        attempts=state.attempts,
+        crashes=state.crashes,
+        epoch=rest.epoch,
+        started_at=Instant(int(state.started)),
+        counters=counters_of(state, envelope),
+        cursor=None if rest.cursor is None else rest.cursor.encode(),
+        cancelling=rest.cancelling,
+    )
+
+
+def _lost(place: int, stored: bytes, body: bytes, worker: str, has_started: int) -> Claim:
+    envelope = envelope_of(body)
+    counters = counters_of_run(state_of(stored), envelope)
+    return msgspec.structs.replace(
+        _claim(envelope, place, stored),
+        counters=counters,
+        lost_worker=worker,
+        has_started=bool(has_started),
+    )

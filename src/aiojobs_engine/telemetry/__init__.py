@@ -1,0 +1,1 @@
+"""What a worker tells about itself to tools: traces, metrics, logs."""

@@ -1,0 +1,89 @@
+"""Fixtures of real servers, for all tests: Valkey of the wheel always, Redis where there is one on PATH."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.groups import Cluster, Watched
+from tests.servers.server import Server, redis_on_path, valkey, version
+
+GIVEN = os.environ.get("AIOJOBS_TEST_REDIS_URL")
+CLUSTER = "cluster"
+
+_NUMBERS = itertools.count()
+
+
+def binaries() -> dict[str, Path]:
+    """The servers that can be started here, by name."""
+    found = {"valkey": valkey()}
+    if (path := redis_on_path()) is not None:
+        found["redis"] = path
+    return found
+
+
+def kinds() -> list[str]:
+    """What the tests of the store run on; `given` is the server of AIOJOBS_TEST_REDIS_URL."""
+    return [*(["given"] if GIVEN else []), *binaries(), CLUSTER]
+
+
+def pytest_report_header() -> str:
+    names = [f"{version(path)} ({path})" for path in binaries().values()]
+    return f"servers: {', '.join([*(['AIOJOBS_TEST_REDIS_URL'] if GIVEN else []), *names])}"
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+    """One server of each kind, for all tests that leave it as it is; keep to a prefix of your own."""
+    started: dict[str, Server] = {}
+    try:
+        for name, path in binaries().items():
+            started[name] = Server(path, tmp_path_factory.mktemp(name))
+            started[name].start()
+        yield started
+    finally:
+        for server in started.values():
+            server.close()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Cluster of three Valkeys, for all tests that leave it as it is."""
+    with Cluster(valkey(), tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A primary and a replica under two Sentinels, which may fail over."""
+    with Watched(valkey(), tmp_path_factory.mktemp("watched")) as watched:
+        yield watched
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix that no other test uses."""
+    return f"test{os.getpid()}-{next(_NUMBERS)}"
+
+
+@pytest.fixture(params=kinds())
+def redis_url(request: pytest.FixtureRequest, prefix: str) -> str:
+    """A URL of each kind of server in turn, with a prefix of its own."""
+    if request.param == "given":
+        assert GIVEN is not None
+        return f"{GIVEN}{'&' if '?' in GIVEN else '?'}prefix={prefix}"
+    if request.param == CLUSTER:
+        url = request.getfixturevalue("cluster").url
+    else:
+        url = request.getfixturevalue("servers")[request.param].url
+    return f"{url}?prefix={prefix}"
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A Valkey that the test may hurt; it keeps what it is told, as `appendfsync always` does."""
+    options = ("--appendonly", "yes", "--appendfsync", "always", "--loglevel", "notice")
+    with Server(valkey(), tmp_path / "server", *options) as server:
+        yield server
