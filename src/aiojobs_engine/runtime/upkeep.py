@@ -101,8 +101,8 @@ class Pruner:
             if ids:
                 await self._removed(ids)
             if len(ids) < _BATCH:
-                await self._expire(self._clock.now())
                 await self._clock.sleep(_PRUNE_EVERY)
+                await self._expire(self._clock.now())
 
 
 def keeps_of(settings: Settings) -> tuple[Keep, ...]:
