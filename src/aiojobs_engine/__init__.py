@@ -15,6 +15,7 @@ from aiojobs_engine.core.errors import (
     BackendUnavailable,
     ConfigError,
     DeliveryError,
+    DependencyNotFound,
     Discard,
     EngineError,
     ExportError,
@@ -56,7 +57,9 @@ from aiojobs_engine.core.events import (
     LeaseLost,
     status_updated,
 )
+from aiojobs_engine.core.flow import Batch, group
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.needs import Need, When
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
 from aiojobs_engine.core.secret import Secret
 from aiojobs_engine.core.state import Status
@@ -64,6 +67,7 @@ from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.desks.cron import CronRun, CronStatus
 from aiojobs_engine.desks.health import Health
+from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.listing import Listing, Page
@@ -76,10 +80,13 @@ __all__ = [
     "BackendError",
     "BackendFull",
     "BackendUnavailable",
+    "Batch",
+    "BatchHandle",
     "ConfigError",
     "CronRun",
     "CronStatus",
     "DeliveryError",
+    "DependencyNotFound",
     "Discard",
     "Engine",
     "EngineError",
@@ -121,6 +128,7 @@ __all__ = [
     "LeaseLost",
     "LeaseLostError",
     "Listing",
+    "Need",
     "NoCurrentJob",
     "Page",
     "PayloadError",
@@ -139,8 +147,10 @@ __all__ = [
     "UnfinishedResult",
     "Unique",
     "UnknownJobType",
+    "When",
     "current_job",
     "frequencies",
+    "group",
     "load_settings",
     "status_updated",
 ]
