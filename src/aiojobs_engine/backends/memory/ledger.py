@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heapreplace
+from typing import NamedTuple
 
 from aiojobs_engine.backends.memory.log import EventLog
 from aiojobs_engine.backends.memory.records import StoredJob
@@ -15,12 +16,26 @@ from aiojobs_engine.core.state import FINAL, QUEUED, Status
 from aiojobs_engine.core.status import Counters
 from aiojobs_engine.ports.backend import Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.stream import Place
 
 _ALL_RUN_OUT = -1
 
 
+class _Held(NamedTuple):
+    """Who follows from a named place in the stream, until which ms of which boot."""
+
+    holder: str
+    boot: str
+    until: int
+    cursor: str | None
+
+
 class Ledger:
-    """Jobs, the shelves that order them, queues, workers, types and the event log."""
+    """Jobs, the shelves that order them, queues, workers, types and the event log.
+
+    Attributes:
+        looked_at: jobs that ended, or batches with a first failure, for which others may wait.
+    """
 
     def __init__(self, clock: Clock, max_jobs: int | None, max_events: int) -> None:
         """Start empty and closed."""
@@ -34,12 +49,14 @@ class Ledger:
         self.tally: Counter[tuple[str, Status]] = Counter()
         self.queues: set[str] = set()
         self.paused: set[str] = set()
+        self.looked_at: list[StoredJob] = []
         self.waiters: dict[Wake, Watch] = {}
         self.workers: dict[str, WorkerRecord] = {}
         self.types: dict[str, bytes] = {}
         self._lanes: defaultdict[str, dict[str, Shelf]] = defaultdict(dict)
         self._max_jobs = max_jobs
         self._places = 0
+        self._places_held: dict[str, _Held] = {}
         self._boot_id = clock.boot()[0]
 
     def boot_now(self) -> int:
@@ -51,6 +68,16 @@ class Ledger:
                 job.lease_until = _ALL_RUN_OUT
                 self.leases.put(job, _ALL_RUN_OUT)
         return now
+
+    def hold_place(self, name: str, holder: str, lease: float, cursor: str | None) -> Place:
+        """Give a place in the stream to `holder`, unless somebody else's lease lasts."""
+        boot_id, now = self.clock.boot()
+        held = self._places_held.get(name)
+        if held is not None and held.holder != holder and held.boot == boot_id and held.until > now:
+            return Place(held=False, cursor=held.cursor)
+        kept = held.cursor if held is not None and cursor is None else cursor
+        self._places_held[name] = _Held(holder, boot_id, now + max(0, round(lease * 1000)), kept)
+        return Place(held=True, cursor=kept)
 
     def check_room(self, ids: Iterable[str]) -> None:
         """See that the new ones of `ids` find room.
@@ -65,9 +92,15 @@ class Ledger:
             raise BackendFull(f"the memory store holds {len(self.jobs)} of at most {self._max_jobs} jobs")
 
     def add(
-        self, body: bytes, now: Instant, *, parent: StoredJob | None = None, reopened: bool = False
+        self,
+        body: bytes,
+        now: Instant,
+        *,
+        parent: StoredJob | None = None,
+        reopened: bool = False,
+        waits: bool = False,
     ) -> StoredJob:
-        """Store a new job with its `JobCreated`."""
+        """Store a new job with its `JobCreated`, as `waiting` when it `waits` for others."""
         envelope: Envelope = decode_envelope(body)
         self._places += 1
         is_due = envelope.scheduled_at is None or envelope.scheduled_at <= now
@@ -75,7 +108,7 @@ class Ledger:
             place=self._places,
             body=body,
             envelope=envelope,
-            status=Status.PENDING if is_due else Status.SCHEDULED,
+            status=Status.WAITING if waits else Status.PENDING if is_due else Status.SCHEDULED,
             counters=Counters(total=envelope.total),
             scheduled_at=envelope.scheduled_at,
             expires_at=envelope.expires_at,
@@ -98,6 +131,7 @@ class Ledger:
         """Forget a job and its chunks."""
         for chunk in job.family.chunks.values() if job.family else ():
             self.remove(chunk)
+        job.open_needs = 0
         self.withdraw(job)
         self.results.take(job)
         del self.jobs[job.id]
