@@ -17,6 +17,7 @@ from aiojobs_engine.core.limiting import (
 )
 from aiojobs_engine.core.retry import Retry
 
+_SECTIONS = ("listeners", "delivery")
 _CARRIED = ("delay", "expires", "user_id", "tags", "meta", "unique", "cost", "limit_key")
 
 
@@ -90,5 +91,6 @@ def _set_fields(section: OptionSettings | None) -> dict[str, Any]:
     if section is None:
         return {}
     fields = msgspec.structs.asdict(section)
-    del fields["listeners"]
+    for section_of_its_own in _SECTIONS:
+        del fields[section_of_its_own]
     return {name: value for name, value in fields.items() if value is not None}
