@@ -101,7 +101,7 @@ CRON = {
 }
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
-    "engine": ["Engine", *DESKS, "Health", "load_settings"],
+    "engine": ["Engine", *DESKS, "Explanation", "Reason", "Health", "load_settings"],
     "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "Secret", "current_job"],
     "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
     "flows": ["Batch", "BatchHandle", "group", "Need", "When"],

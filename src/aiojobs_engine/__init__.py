@@ -61,6 +61,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.desks.explain import Explanation, Reason
 from aiojobs_engine.desks.health import Health
 from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
@@ -85,6 +86,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "ErrorInfo",
+    "Explanation",
     "ForkedEngineError",
     "GiveUp",
     "Health",
@@ -123,6 +125,7 @@ __all__ = [
     "Page",
     "PayloadError",
     "PayloadTooLarge",
+    "Reason",
     "Requeue",
     "ResultExpiredError",
     "Retry",
