@@ -20,19 +20,20 @@ end
 -- Gives a job that waits everything of a new one but its id, its place and the time of its dispatch.
 local function replace(job, given)
   local before, body, rule, id = job.code, ARGV[5 + given[2]], given[5], id_of(job)
-  local lane, priority, expires, _, total, ident, user, kin = struct.unpack(HEAD, body)
-  local from, due = HEAD_BYTES + 1, given[3]
+  local _, user_bytes, kin_bytes, flags, lane, priority, expires, _, total = struct.unpack(HEAD, body)
+  local ident, user, kin = pieces(body)
+  local due = given[3]
   if due and rule[5] then due = math.min(due, job.created + rule[5]) end
-  local stands = '"' .. id .. '"' .. string.sub(body, from + #given[1] + 2, from + ident - 1)
-  local rest = string.sub(body, from + ident, from + ident + user + kin - 1)
+  local stands = '"' .. id .. '"' .. string.sub(ident, #given[1] + 3)
   local envelope = '{"id":"' .. id .. '"' .. ARGV[5 + rule[6]] .. string.format('%.0f', job.created)
     .. (due and string.format(',"scheduled_at":%.0f', due) or '') .. ARGV[5 + rule[7]]
   unshelve(job)
   redis.call('HSET', BODY, job.seq,
-    struct.pack(HEAD, lane, priority, expires, job.created, total, #stands, user, kin) .. stands .. rest .. envelope)
+    struct.pack(HEAD, #stands, user_bytes, kin_bytes, flags, lane, priority, expires, job.created, total)
+      .. stands .. user .. kin .. envelope)
   redis.call('HSETNX', P .. 'lanes', lane, given[4])
   job.lane, job.priority, job.expires, job.total, job.ident = lane, priority, expires, total, stands
-  job.user, job.parent = string.sub(rest, 1, user), string.sub(rest, user + 1)
+  job.user, job.parent = user, kin
   job.x.due, job.x.free = due or nil, nil
   job.code = (not due or due <= now) and PENDING or SCHEDULED
   shelve(job)

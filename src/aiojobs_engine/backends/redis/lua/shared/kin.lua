@@ -20,47 +20,53 @@ end
 local function add(jobs, parent, is_reopened)
   if #jobs == 0 then return end
   local first = places(#jobs)
-  local ids, bodies, lanes, ready, events = {}, {}, {}, {}, {}
+  local ids, bodies, lanes, ready, events = {}, {}, {}, {}, #told
   for index, given in ipairs(jobs) do
-    local seq = format_place(first + index - 1)
-    local body = ARGV[5 + given[2]]
-    local lane, priority, expires, _, total, ident, user, kin = struct.unpack(HEAD, body)
-    local from = HEAD_BYTES + 1
-    local due = given[3]
+    local seq, body = format_place(first + index - 1), ARGV[5 + given[2]]
+    local lane, due, unique = string.sub(body, 8, 15), given[3], given[5] and given[5][1]
+    local ident, user, kin, flags = pieces(body)
+    local priority, expires, total = 0, -1, 0
+    if flags ~= 0 then
+      local _, _, _, _, _, own_priority, own_expires, _, own_total = struct.unpack(HEAD, body)
+      priority, expires, total = own_priority, own_expires, own_total
+    end
     local code = (not due or due <= now) and PENDING or SCHEDULED
-    ids[#ids + 1], ids[#ids + 2] = seq, given[1]
-    bodies[#bodies + 1], bodies[#bodies + 2] = seq, body
-    lanes[lane] = given[4]
-    local unique = given[5] and given[5][1]
+    ids[2 * index - 1], ids[2 * index] = seq, given[1]
+    bodies[2 * index - 1], bodies[2 * index] = seq, body
     if due or parent or unique then
       local x = {due = due or nil, unique = unique or nil}
       if parent then x.parent, x.reopened = parent.seq, is_reopened or nil end
       redis.call('HSET', STATE, seq, cmsgpack.pack({code, 0, 0, 0, false, false, false, lane, x, false}))
     end
-    if code == PENDING then
-      local entries = ready[lane] or {}
+    local entries = ready[lane]
+    if not entries then
+      lanes[lane] = given[4]
+      entries = {size = 0, scheduled = 0}
       ready[lane] = entries
-      entries[#entries + 1], entries[#entries + 2] = -priority, seq
+    end
+    if code == PENDING then
+      local size = entries.size
+      entries[size + 1], entries[size + 2] = -priority, seq
+      entries.size = size + 2
     else
+      entries.scheduled = entries.scheduled + 1
       redis.call('ZADD', DUE, string.format('%.0f', due), seq)
     end
     if expires >= 0 then redis.call('ZADD', EXPIRING, string.format('%.0f', expires), seq) end
     if parent then redis.call('ZADD', P .. 'chunks:' .. parent.seq, 0, seq) end
     if unique then redis.call('ZADD', P .. 'uniques', 0, unique .. ':' .. seq) end
-    count(lane, code, 1)
-    told[#told + 1] = '["JobCreated",' .. string.sub(body, from, from + ident - 1) .. ',"' .. NAMES[code] .. '",0,' .. total
-      .. ',0,0,' .. string.sub(body, from + ident, from + ident + user - 1) .. ',0,' .. at .. ',"",'
-      .. string.sub(body, from + ident + user, from + ident + user + kin - 1) .. ']'
+    told[events + index] = '["JobCreated",' .. ident .. ',"' .. NAMES[code] .. '",0,' .. total .. ',0,0,' .. user
+      .. ',0,' .. at .. ',"",' .. kin .. ']'
   end
   send('ZADD', JOBS, ids)
   send('HSET', BODY, bodies)
   for lane, entries in pairs(ready) do
     redis.call('HSETNX', P .. 'lanes', lane, lanes[lane])
-    lanes[lane] = nil
     send('ZADD', LANE .. lane, entries)
-    woke = true
+    woke = woke or entries.size > 0
+    count(lane, PENDING, entries.size / 2)
+    count(lane, SCHEDULED, entries.scheduled)
   end
-  for lane, text in pairs(lanes) do redis.call('HSETNX', P .. 'lanes', lane, text) end
   if parent then
     parent.x.chunks = (parent.x.chunks or 0) + #jobs
     parent.x.open = (parent.x.open or 0) + #jobs
