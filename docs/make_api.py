@@ -18,7 +18,7 @@ import msgspec
 
 import aiojobs_engine
 from aiojobs_engine import testing
-from aiojobs_engine.bulk.importer import ImportArguments
+from aiojobs_engine.bulk.call import ImportArguments
 from aiojobs_engine.core import errors, frequencies
 from aiojobs_engine.core.job import CallOptions, TypeOptions
 from aiojobs_engine.desks.cron import CronDesk
@@ -85,6 +85,7 @@ CALL = {
     "allow_duplicates": "handle rows too whose `key` came before in the source",
     "force_single": "run as one job, however many rows there are; all of them are in memory at once",
     "max_failures": "stop when more rows than these have failed",
+    "max_failure_rate": "stop when a larger share than this, 0 to 1, of at least 100 rows has failed",
 }
 CRON = {
     "args": "the arguments of each fire, by name",

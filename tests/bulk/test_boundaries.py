@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aiojobs_engine.bulk.plan import Part, Plan, SeenKeys, parts
 from aiojobs_engine.bulk.reading import load
 from aiojobs_engine.bulk.rows import RowModel
-from aiojobs_engine.bulk.sources import delimited, lines
+from aiojobs_engine.bulk.sources import lines
 from aiojobs_engine.bulk.sources.delimited import Delimited
 
 CELLS = st.text(alphabet='ab,;"\n\r é', max_size=8)
@@ -48,12 +48,19 @@ class Source:
     """A stored file, cut into parts."""
 
     def __init__(
-        self, place: Path, body: bytes, delimiter: str, *, size: int, key: str | None = None
+        self,
+        place: Path,
+        body: bytes,
+        delimiter: str,
+        *,
+        size: int,
+        key: str | None = None,
+        most: int = lines.RECORD_BYTES,
     ) -> None:
         header = delimiter.join(NAMES).encode() + b"\n"
         place.write_bytes(header + body)
         self.place = place
-        self.form = Delimited(delimiter, 0, len(header))
+        self.form = Delimited(delimiter, 0, len(header), record_bytes=most)
         self.plan = Plan(source="s/0", size=len(header) + len(body), form=self.form, chunk_size=size)
         self.key = key
         with place.open("rb") as file:
@@ -116,9 +123,7 @@ def test_any_bytes_are_read_as_they_were_planned(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "BLOCK", block)
-        patch.setattr(lines, "RECORD_BYTES", most)
-        patch.setattr(delimited, "RECORD_BYTES", most)
-        source = Source(place, body, ",", size=size)
+        source = Source(place, body, ",", size=size, most=most)
         numbers = [number for number, _ in source.loaded()]
     assert numbers == sorted(set(numbers))
     assert len(numbers) == sum(part.rows for part in source.parts)

@@ -168,6 +168,7 @@ async def test_a_cancelled_import_is_planned_anew_by_hand(
     assert sorted(handled) == list(range(20))
 
 
+@pytest.mark.case("J17")
 async def test_a_chunk_whose_worker_died_counts_once(
     engine: Engine, users: Any, write_csv: WriteCsv, handled: list[int]
 ) -> None:
@@ -214,6 +215,7 @@ def stored_source() -> Path:
     return path
 
 
+@pytest.mark.case("J18")
 @pytest.mark.parametrize("rows", [8, 20], ids=["single", "batch"])
 async def test_a_source_of_another_size_fails_the_import(
     engine: Engine, users: Any, write_csv: WriteCsv, handled: list[int], rows: int
@@ -230,6 +232,7 @@ async def test_a_source_of_another_size_fails_the_import(
     counts(status)
 
 
+@pytest.mark.case("J18")
 @pytest.mark.parametrize("change", ["rewritten", "removed"])
 async def test_a_chunk_whose_rows_changed_fails_as_a_whole(
     engine: Engine, users: Any, write_csv: WriteCsv, handled: list[int], change: str
@@ -260,6 +263,26 @@ async def test_a_chunk_whose_rows_changed_fails_as_a_whole(
         await work(engine)
         assert counts(await handle.status()) == (20, 0, 0, 20)
     assert sorted(handled) == list(range(1, 21))
+
+
+@pytest.mark.case("J20")
+async def test_ten_thousand_chunks_end_once_when_one_is_dead(
+    engine: Engine, users: Any, write_csv: WriteCsv, handled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "_CHUNKS_A_WRITE", 1000)
+    async with engine:
+        handle = await engine.dispatch(users, write_csv(10_000), chunk_size=1)
+        await planned(engine)
+        path = stored_source()
+        path.write_bytes(path.read_bytes().replace(b"\n7777@b,7777\n", b"\n8888@b,7777\n"))
+        await work(engine)
+        status = await handle.status()
+        dead = [job.id async for job in engine.dead.list()]
+        ends = [event async for event in handle.events() if type(event).__name__ == "JobCompleted"]
+    assert (status.status, counts(status)) == (Status.PARTIAL, (9_999, 1, 0, 10_000))
+    assert dead == [f"{handle.id}.0.7776"]
+    assert len(ends) == 1
+    assert len(handled) == 9_999
 
 
 async def test_a_payload_that_is_no_plan_fails_for_good(engine: Engine, users: Any) -> None:

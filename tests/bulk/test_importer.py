@@ -275,7 +275,7 @@ async def test_a_small_import_with_too_many_failures_is_not_begun(
     assert status.error.reason == "max_failures"
     assert table.calls == []
     assert [failure.message for failure in failures] == [
-        "2 rows failed, max_failures is 1",
+        "2 rows failed, at most 1 may",
         "Expected `int`, got 'x'",
         "Expected `int`, got 'y'",
     ]

@@ -59,7 +59,6 @@ async def refused(engine: Engine, users: Any, source: Any, **call: Any) -> Paylo
         (b"email\n1\n", "no column for 'age'"),
         (b"E-mail,age\n", "did you mean mapping={'E-mail': 'email'}"),
         (b"email,age,email\n", "names 'email' twice"),
-        ("email,age\nx,1\n".encode("utf-16"), "UTF-16"),
     ],
 )
 async def test_files_that_do_not_fit_are_refused(
@@ -96,13 +95,6 @@ async def test_a_file_that_may_not_be_read_is_told(
 
     monkeypatch.setattr(os, "open", denied)
     assert "can't be opened: [Errno 13]" in str(await refused(engine, users, write_csv(1)))
-
-
-async def test_formats_of_later_releases_are_named(engine: Engine, users: Any) -> None:
-    async with engine:
-        with pytest.raises(ConfigError, match=r"imports no \.xlsx files, but \.csv and \.tsv"):
-            await engine.dispatch(users, "users.XLSX")
-    assert "looks like gzip" in str(await refused(engine, users, io.BytesIO(b"\x1f\x8b\x08\0")))
 
 
 class NoMapping:

@@ -71,6 +71,7 @@ class User(msgspec.Struct):
     age: int
 
 
+@pytest.mark.case("J16")
 @pytest.mark.timeout(120)
 async def test_killed_workers_lose_no_row_and_count_none_twice(tmp_path: Path, write_csv: WriteCsv) -> None:
     (tmp_path / "app.py").write_text(APP)

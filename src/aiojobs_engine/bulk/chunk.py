@@ -46,7 +46,7 @@ class Handler(Protocol[RowT]):
 
 
 class TooManyFailures(Exception):
-    """More rows failed than `max_failures` allows."""
+    """More rows failed than `max_failures` or `max_failure_rate` allows."""
 
 
 async def in_reader(call: Callable[[], T], *, abandon_on_cancel: bool = True) -> T:
@@ -84,7 +84,7 @@ class PartRun(Generic[RowT]):
         async with self._context.port.storage.open(self._plan.source) as path:
             loaded = await in_reader(partial(load, path, self._plan, self._part, self._handler.model))
             if most_faults is not None and len(loaded.faults) > most_faults:
-                raise TooManyFailures(f"{len(loaded.faults):,} rows failed, max_failures is {most_faults:,}")
+                raise TooManyFailures(f"{len(loaded.faults):,} rows failed, at most {most_faults:,} may")
             if loaded.rows and not self._plan.dry_run:
                 if self._context.claim.cursor == SALVAGE:
                     await self._salvage(loaded.rows)

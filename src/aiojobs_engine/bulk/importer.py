@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, TypedDict, Unpack, cast
+from functools import partial
+from typing import Any, Generic, Unpack, cast
 
 import msgspec
 
+from aiojobs_engine.bulk.call import MOST_ROWS, parsed_call
 from aiojobs_engine.bulk.chunk import PartRun, TooManyFailures, bare_faults, lost_faults
-from aiojobs_engine.bulk.intake import Source, store_source
+from aiojobs_engine.bulk.intake import Source, bounds_of, store_source
 from aiojobs_engine.bulk.plan import Part, Plan, decode_plan, encode_plan
 from aiojobs_engine.bulk.planner import has_more_rows, spawn, whole
 from aiojobs_engine.bulk.row_types import RowT
 from aiojobs_engine.bulk.rows import RowModel
+from aiojobs_engine.bulk.sources.opening import Declared
 from aiojobs_engine.core.config import Settings
-from aiojobs_engine.core.errors import ConfigError, EngineError, PayloadError, SourceChanged, did_you_mean
+from aiojobs_engine.core.errors import ConfigError, EngineError, PayloadError, SourceChanged
 from aiojobs_engine.core.job import CallOptions, Job
 from aiojobs_engine.core.outcome import SALVAGE, Cancelled, Failed, Outcome, RowsDone, Spawned
 from aiojobs_engine.core.status import Counters, ErrorInfo
@@ -24,42 +27,8 @@ from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.ids import IdSource
 from aiojobs_engine.runtime.registry import JobType, RowsLost
 
-MOST_ROWS = 100_000
-
 _TOO_MANY = "max_failures"
-
-ChunkSize = Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)]
-
-
-class ImportCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a dispatch of an importer takes beside the source.
-
-    Attributes:
-        chunk_size: rows per chunk, 1 to 100,000; None for the importer's, else the configured size.
-        mapping: columns of the source to fields of the row type.
-        dry_run: read and check everything, call no handler.
-        allow_duplicates: rows whose key came before in the source are handled too.
-        force_single: run as one job, however many rows there are; all of them are in memory at once.
-        max_failures: stop when more rows than these have failed.
-    """
-
-    chunk_size: ChunkSize | None = None
-    mapping: dict[str, str] = {}
-    dry_run: bool = False
-    allow_duplicates: bool = False
-    force_single: bool = False
-    max_failures: Annotated[int, msgspec.Meta(ge=0)] | None = None
-
-
-class ImportArguments(TypedDict, total=False):
-    """The same for type checkers; see `ImportCall`."""
-
-    chunk_size: int | None
-    mapping: Mapping[str, str] | None
-    dry_run: bool
-    allow_duplicates: bool
-    force_single: bool
-    max_failures: int | None
+_LEAST_ROWS = 100  # a share of fewer rows says little
 
 
 class ImportType(JobType[[Source], None], Generic[RowT]):
@@ -68,7 +37,7 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
     Attributes:
         model: its row type.
         chunk_size: rows per chunk, None for the configured size.
-        delimiter: that of its text files, None to find it in each.
+        declared: what it says of its sources.
     """
 
     def __init__(
@@ -79,7 +48,7 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         row: type[RowT],
         key: str | None,
         chunk_size: int | None,
-        delimiter: str | None,
+        declared: Declared,
         options: Mapping[str, Any],
         ids: IdSource,
     ) -> None:
@@ -96,11 +65,9 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             )
         if chunk_size is not None and not 1 <= chunk_size <= MOST_ROWS:
             raise ConfigError(f"importer {name!r}: chunk_size must be 1 to {MOST_ROWS:,}, got {chunk_size!r}")
-        if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n'):
-            raise ConfigError(f"importer {name!r}: delimiter must be one ASCII character, got {delimiter!r}")
         self.model = RowModel(row, key, f"importer {name!r}")
         self.chunk_size = chunk_size
-        self.delimiter = delimiter
+        self.declared = declared
 
     def options(self, **options: Unpack[CallOptions]) -> ImportType[RowT]:
         """The same importer with options for one call; they win over all others.
@@ -135,15 +102,11 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             PayloadError: another argument is wrong.
             ConfigError: this release can't read the format, or the storage can't be used.
         """
-        source, call = self._parsed(args, kwargs)
+        source, call = parsed_call(self.name, args, kwargs)
         job_id: str = self._call_options.get("id") or self._ids()
 
-        def check(columns: Any) -> None:
-            self.model.check_mapping(call.mapping, columns)
-            if columns is not None:
-                self.model.check_columns(columns, call.mapping)
-
-        stored = await store_source(storage, job_id, source, self.delimiter, check)
+        check = partial(self.model.check, call.mapping)
+        stored = await store_source(storage, job_id, source, self.declared, bounds_of(settings.limits), check)
         plan = Plan(
             source=stored.name,
             size=stored.size,
@@ -155,6 +118,7 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             dry_run=call.dry_run,
             allow_duplicates=call.allow_duplicates,
             max_failures=call.max_failures,
+            max_failure_rate=call.max_failure_rate,
         )
         if not call.force_single:
             async with storage.open(stored.name) as path:
@@ -212,11 +176,7 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         return RowsLost(counters=counters, faults=tuple(faults), resolved=() if part.is_retry else None)
 
     async def _chunk(self, context: JobContext, plan: Plan, part: Part) -> Outcome:
-        if (
-            plan.max_failures is not None
-            and not part.is_retry
-            and await _has_failed(context, plan.max_failures)
-        ):
+        if not part.is_retry and await _has_failed(context, plan):
             return Cancelled()
         return await PartRun(self, context, plan, part).done()
 
@@ -224,38 +184,11 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         part = await self._whole(context, plan)
         if part.rows != context.claim.counters.total:
             await context.port.record(Record(lease=context.claim.lease, counters=Counters(total=part.rows)))
-        return await PartRun(self, context, plan, part).done(most_faults=plan.max_failures)
+        return await PartRun(self, context, plan, part).done(most_faults=_most_faults(plan, part.rows))
 
     async def _whole(self, context: JobContext, plan: Plan) -> Part:
         async with context.port.storage.open(plan.source) as path:
             return await whole(path, plan, self.model.key)
-
-    def _parsed(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ImportCall]:
-        named = dict(kwargs)
-        if args:
-            source, *others = args
-        elif "source" in named:
-            source, others = named.pop("source"), []
-        else:
-            raise PayloadError(f"{self.name}: the argument 'source' is missing", argument="source")
-        if others:
-            raise PayloadError(f"{self.name} takes one positional argument, the source; got {len(args)}")
-        known = {*ImportCall.__struct_fields__, "source"}
-        for name, value in list(named.items()):
-            if name not in known or name == "source":
-                raise PayloadError(
-                    f"{self.name} takes no argument {name!r}{did_you_mean(name, known)}", argument=name
-                )
-            if isinstance(value, Mapping):
-                named[name] = dict(cast("Mapping[object, object]", value))
-            elif value is None and name == "mapping":
-                del named[name]
-        try:
-            return source, msgspec.convert(named, ImportCall)
-        except msgspec.ValidationError as error:
-            message, _, place = str(error).partition(" - at `$.")
-            argument = place.strip("`").split("[")[0] or None
-            raise PayloadError(f"{self.name}: {argument}: {message}", argument=argument) from error
 
 
 def _plan_of(claim: Claim) -> Plan | None:
@@ -265,12 +198,24 @@ def _plan_of(claim: Claim) -> Plan | None:
         return None
 
 
-async def _has_failed(context: JobContext, max_failures: int) -> bool:
+async def _has_failed(context: JobContext, plan: Plan) -> bool:
     """Whether the import of this chunk has too many failed rows; it is cancelled then."""
+    if plan.max_failures is None and plan.max_failure_rate is None:
+        return False
     parent_id = context.claim.envelope.parent_id
     jobs = context.engine.jobs
     status = await jobs.get(parent_id)
-    if status.failed <= max_failures:
+    most = _most_faults(plan, status.processed)
+    if most is None or status.failed <= most:
         return False
     await jobs.cancel(parent_id)
     return True
+
+
+def _most_faults(plan: Plan, rows: int) -> int | None:
+    """How many of `rows` may fail, None for all."""
+    most = plan.max_failures
+    if plan.max_failure_rate is not None and rows >= _LEAST_ROWS:
+        share = int(plan.max_failure_rate * rows)
+        most = share if most is None else min(most, share)
+    return most

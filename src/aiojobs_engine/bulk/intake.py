@@ -15,30 +15,21 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import anyio.lowlevel
 import anyio.to_thread
+from anyio import CancelScope
 
 from aiojobs_engine.bulk.sources import Form, JsonLines
-from aiojobs_engine.bulk.sources.detection import HEAD_BYTES, detect
-from aiojobs_engine.bulk.sources.lines import RECORD_BYTES
-from aiojobs_engine.bulk.sources.records import COLUMNS
+from aiojobs_engine.bulk.sources.bounds import Bounds, Readable
+from aiojobs_engine.bulk.sources.opening import Blocks, Declared, Found, Prepared, prepared
 from aiojobs_engine.core.codec import encode_json
-from aiojobs_engine.core.errors import ConfigError, PayloadError, SourceError
+from aiojobs_engine.core.config import LimitSettings
+from aiojobs_engine.core.errors import PayloadError, SourceError
 from aiojobs_engine.ports.storage import Storage
 
-_DELIMITERS = {".csv": None, ".tsv": "\t", ".txt": None, "": None}
-_BLOCK = 1024 * 1024
 _ROWS_A_BLOCK = 250
-
-
-class Readable(Protocol):
-    """A binary file, open for reading."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes, none at the end."""
-        ...
 
 
 Row = Mapping[str, Any]
@@ -53,10 +44,22 @@ class Stored(NamedTuple):
     size: int
     form: Form
     label: str
+    found: Found
+
+
+def bounds_of(limits: LimitSettings) -> Bounds:
+    """The bounds of sources in `[limits]`."""
+    return Bounds(
+        limits.record_bytes,
+        limits.columns,
+        limits.inflated_bytes,
+        limits.inflation,
+        limits.workbook_bytes,
+    )
 
 
 async def store_source(
-    storage: Storage, owner: str, source: Source, delimiter: str | None, check: CheckColumns
+    storage: Storage, owner: str, source: Source, declared: Declared, bounds: Bounds, check: CheckColumns
 ) -> Stored:
     """Store what `source` gives, for the job `owner`; only when `check` takes its columns.
 
@@ -64,41 +67,52 @@ async def store_source(
 
     Raises:
         SourceError: there is no such file, it is none to read rows from, or `check` refuses its columns.
-        ConfigError: this release can't read the format.
+        ConfigError: its format needs an extra that is not installed.
     """
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        declared = delimiter or _declared(path)
-        async with _open_path(path) as file:
-            return await _store_file(storage, owner, file, declared, check, path.name)
-    if hasattr(source, "read"):
-        name = getattr(source, "name", "")
-        label = Path(name).name if isinstance(name, str) else ""
-        return await _store_file(storage, owner, cast("Readable", source), delimiter, check, label)
+    if is_file(source):
+        async with opened_source(source, declared, bounds, check) as (made, label):
+            sized = _Sized(_stream(made.blocks))
+            name = await storage.put(owner, aiter(sized))
+        return Stored(name, sized.size, made.form, label, made.found)
     rows = _portions(cast("object", source))
     check(None)
-    sized = _Sized(_encoded(rows))
+    sized = _Sized(_encoded(rows, bounds))
     name = await storage.put(owner, aiter(sized))
-    return Stored(name, sized.size, JsonLines(), "")
+    return Stored(name, sized.size, JsonLines(0, bounds.record_bytes), "", Found(format="rows"))
 
 
-def _declared(path: Path) -> str | None:
-    suffix = path.suffix.lower()
-    if suffix not in _DELIMITERS:
-        raise ConfigError(
-            f"{path.name!r}: this release imports no {suffix} files, but .csv and .tsv files, "
-            "open binary files with CSV, and iterables of mappings"
-        )
-    return _DELIMITERS[suffix]
+def is_file(source: object) -> bool:
+    """Whether `source` is a path or an open file, and no iterable of rows."""
+    return isinstance(source, str | os.PathLike) or hasattr(source, "read")
 
 
 @asynccontextmanager
-async def _open_path(path: Path) -> AsyncGenerator[BinaryIO]:
-    file = await anyio.to_thread.run_sync(_opened, path)
+async def opened_source(
+    source: Source, declared: Declared, bounds: Bounds, check: CheckColumns
+) -> AsyncGenerator[tuple[Prepared, str]]:
+    """A path or an open file, ready to be stored, and its name without directories.
+
+    Raises:
+        SourceError, ConfigError: as in `store_source`.
+    """
+    if isinstance(source, str | os.PathLike):
+        name, is_path = os.fspath(source), True
+        file: Readable = await anyio.to_thread.run_sync(_opened, Path(source))
+    else:
+        given = getattr(source, "name", "")
+        name, is_path = given if isinstance(given, str) else "", False
+        file = cast("Readable", source)
     try:
-        yield file
+        call = partial(prepared, file, name, declared, bounds, check, is_whole=is_path)
+        made = await anyio.to_thread.run_sync(call)
+        try:
+            yield made, Path(name).name
+        finally:
+            with CancelScope(shield=True):
+                await anyio.to_thread.run_sync(made.blocks.close)
     finally:
-        await anyio.to_thread.run_sync(file.close)
+        if is_path:
+            cast("BinaryIO", file).close()
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -115,42 +129,9 @@ def _opened(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-async def _store_file(
-    storage: Storage, owner: str, file: Readable, delimiter: str | None, check: CheckColumns, label: str
-) -> Stored:
-    head = await anyio.to_thread.run_sync(_read_head, file)
-    form, columns = detect(head, delimiter)
-    check(columns)
-    sized = _Sized(_blocks(head, file))
-    name = await storage.put(owner, aiter(sized))
-    return Stored(name, sized.size, form, label)
-
-
-def _read_head(file: Readable) -> bytes:
-    head = b""
-    while len(head) < HEAD_BYTES and (more := _read(file, HEAD_BYTES - len(head))):
-        head += more
-    return head
-
-
-def _read(file: Readable, size: int) -> bytes:
-    try:
-        data = cast("object", file.read(size))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"the source can't be read: {error}", argument="source") from error
-    if not isinstance(data, bytes):
-        raise SourceError(
-            f"the source gives {type(data).__qualname__} instead of bytes; open it in binary mode",
-            argument="source",
-        )
-    return data
-
-
-async def _blocks(head: bytes, file: Readable) -> AsyncIterator[bytes]:
-    block = head
-    while block:
+async def _stream(blocks: Blocks) -> AsyncIterator[bytes]:
+    while block := await anyio.to_thread.run_sync(blocks.next):
         yield block
-        block = await anyio.to_thread.run_sync(partial(_read, file, _BLOCK))
 
 
 class _Sized:
@@ -199,17 +180,17 @@ async def _portions_now(source: Iterable[Row]) -> AsyncIterator[list[Row]]:
         await anyio.lowlevel.checkpoint()
 
 
-async def _encoded(portions: AsyncIterator[list[Row]]) -> AsyncIterator[bytes]:
+async def _encoded(portions: AsyncIterator[list[Row]], bounds: Bounds) -> AsyncIterator[bytes]:
     number = 0
     async for portion in portions:
         lines: list[bytes] = []
         for row in portion:
             number += 1
-            lines += (_line(row, number), b"\n")
+            lines += (_line(row, number, bounds), b"\n")
         yield b"".join(lines)
 
 
-def _line(row: object, number: int) -> bytes:
+def _line(row: object, number: int, bounds: Bounds) -> bytes:
     try:
         line = encode_json(row, f"row {number:,}")
     except PayloadError as error:
@@ -217,10 +198,11 @@ def _line(row: object, number: int) -> bytes:
     problem = None
     if not line.startswith(b"{"):
         problem = f"is no mapping but {type(row).__qualname__}"
-    elif len(line) > RECORD_BYTES:
-        problem = f"is longer than {RECORD_BYTES:,} bytes"
-    elif isinstance(row, Mapping) and len(cast("Row", row)) > COLUMNS:
-        problem = f"has {len(cast('Row', row)):,} columns, at most {COLUMNS:,} can be"
+    elif len(line) > bounds.record_bytes:
+        problem = f"is longer than {bounds.record_bytes:,} bytes (limits.record_bytes)"
+    elif isinstance(row, Mapping) and len(cast("Row", row)) > bounds.columns:
+        count = len(cast("Row", row))
+        problem = f"has {count:,} columns, at most {bounds.columns:,} can be (limits.columns)"
     if problem is not None:
         raise SourceError(f"row {number:,} {problem}", argument="source", index=number - 1)
     return line

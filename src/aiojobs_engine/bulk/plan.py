@@ -60,6 +60,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dry_run: bool = False
     allow_duplicates: bool = False
     max_failures: int | None = None
+    max_failure_rate: float | None = None
     part: Part | None = None
 
 

@@ -1,6 +1,6 @@
 """From a part of a stored source to rows, and back to what stands there; blocking, so it runs in a thread."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, NamedTuple
@@ -9,6 +9,7 @@ from zlib import crc32
 from aiojobs_engine.bulk.plan import Part, Plan
 from aiojobs_engine.bulk.row_types import Fault, RowT
 from aiojobs_engine.bulk.rows import RowModel
+from aiojobs_engine.bulk.sources import Delimited
 from aiojobs_engine.bulk.sources.records import Piece, RawRows, bounded
 from aiojobs_engine.core.errors import ConfigError, SourceChanged
 from aiojobs_engine.core.status import RowFault
@@ -64,7 +65,7 @@ def load(path: Path, plan: Plan, part: Part, model: RowModel[RowT]) -> Loaded[Ro
     with opened(path, plan) as file:
         faults = _unreadable_faults(file, part)
         for raw in _blocks(file, plan, part):
-            made, wrong = model.convert(raw.records)
+            made, wrong = _converted(plan, raw, model)
             rows += made
             if wrong:
                 faults += [_row_fault(raw, position, fault, model) for position, fault in wrong.items()]
@@ -97,7 +98,7 @@ def faults_of(
         faults = _unreadable_faults(file, part)
         for raw in _blocks(file, plan, part):
             faults += _unfit_faults(raw)
-            wrong = model.convert(raw.records)[1] if check else {}
+            wrong = _converted(plan, raw, model)[1] if check else {}
             for position, number in enumerate(raw.numbers):
                 fault = wrong.get(position) or fault_of(number)
                 if fault is not None:
@@ -124,6 +125,12 @@ def _blocks(file: BinaryIO, plan: Plan, part: Part) -> Iterator[RawRows]:
         yield _without(raw, skipped) if skipped else raw
     if found != part.rows:
         raise SourceChanged(f"the stored source holds {found:,} rows here, it was planned with {part.rows:,}")
+
+
+def _converted(plan: Plan, raw: RawRows, model: RowModel[RowT]) -> tuple[Sequence[RowT], dict[int, Fault]]:
+    if isinstance(plan.form, Delimited) and plan.form.has_dates:
+        model.complete_dates(raw.records)
+    return model.convert(raw.records)
 
 
 def _without(raw: RawRows, skipped: set[int]) -> RawRows:

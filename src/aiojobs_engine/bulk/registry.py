@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Unpack, cast
 
+from aiojobs_engine.bulk.declared import NAMES, declared_by
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.row_types import RowT
+from aiojobs_engine.bulk.sources.opening import Format
 from aiojobs_engine.core.job import CallOptions, RunIn
 from aiojobs_engine.runtime import registry as runtime
 from aiojobs_engine.runtime.context import JobContext
@@ -20,13 +22,21 @@ class ImporterOptions(CallOptions, total=False):
         run_in: as for other job types.
         key: the field that tells rows apart; later rows of a source with the same value are skipped.
         chunk_size: rows per call, 1 to 100,000; `chunking.size` without one.
-        delimiter: that of text files; found in each file without one.
+        format: `csv`, `tsv`, `json`, `jsonl`, `xlsx` or `parquet`; told by each file itself without one.
+        encoding: that of text files, as Python names it; found in each file without one.
+        delimiter: that of CSV files; found in each file without one.
+        header: the names of the columns, for files whose first line is a row.
+        sheet: the sheet of workbooks; the first one without.
     """
 
     run_in: RunIn
     key: str | None
     chunk_size: int | None
+    format: Format | None
+    encoding: str | None
     delimiter: str | None
+    header: Sequence[str] | None
+    sheet: str | None
 
 
 class ImportDecorator(Generic[RowT]):
@@ -50,14 +60,16 @@ class ImportDecorator(Generic[RowT]):
             ConfigError: its name is taken, or its signature or row type can't be used.
         """
         handler = cast("Callable[..., Any]", fn)
-        options = dict(self._options)
+        name = self._name or f"{handler.__module__}.{handler.__qualname__}".replace(".<locals>", "")
+        declared = declared_by(name, self._options)
+        options = {option: value for option, value in self._options.items() if option not in NAMES}
         made = ImportType(
             handler,
-            name=self._name or f"{handler.__module__}.{handler.__qualname__}".replace(".<locals>", ""),
+            name=name,
             row=self._row,
             key=options.pop("key", None),
             chunk_size=options.pop("chunk_size", None),
-            delimiter=options.pop("delimiter", None),
+            declared=declared,
             options=options,
             ids=self._registry.ids,
         )

@@ -5,6 +5,7 @@ text keeps its leading zeros, an instant must be written as ISO 8601. An empty c
 where the type takes None and no text does it become None.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Generic
@@ -13,6 +14,7 @@ from aiojobs_engine.bulk.row_types import Fault, RowT, row_type, shown, worded
 from aiojobs_engine.core.errors import ConfigError, SourceError, did_you_mean
 
 _COLUMNS_SHOWN = 20
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NO_INSTANT = "Expected an instant as ISO 8601, like 2026-01-31T12:00:00Z"
 
 
@@ -41,6 +43,16 @@ class RowModel(Generic[RowT]):
     def fields(self) -> Iterable[str]:
         """The names of the fields, as columns have them; none for an open type."""
         return self._type.fields
+
+    def check(self, mapping: Mapping[str, str], columns: Sequence[str] | None) -> None:
+        """Nothing, when rows with `columns` (None when they are not known), renamed by `mapping`, can fit.
+
+        Raises:
+            SourceError: they can't; see `check_mapping` and `check_columns`.
+        """
+        self.check_mapping(mapping, columns)
+        if columns is not None:
+            self.check_columns(columns, mapping)
 
     def check_mapping(self, mapping: Mapping[str, str], columns: Sequence[str] | None) -> None:
         """Nothing, when each entry leads from a column of the source to a field of its own.
@@ -108,6 +120,14 @@ class RowModel(Generic[RowT]):
                 except Exception as error:  # noqa: BLE001 - the same
                     faults[position] = self._fault(record, error)
         return rows, faults
+
+    def complete_dates(self, records: Sequence[dict[str, Any]]) -> None:
+        """Make a date alone midnight where an instant is wanted: a workbook has no other way to say that."""
+        for name in self._instants:
+            for record in records:
+                value = record.get(name)
+                if isinstance(value, str) and _DATE.fullmatch(value):
+                    record[name] = f"{value}T00:00:00"
 
     def key_of(self, record: Mapping[str, Any]) -> str | None:
         """The value of the key as text, None without one."""

@@ -3,8 +3,22 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from aiojobs_engine.core.events import JobEvent, StoredEvent
 from aiojobs_engine.core.instant import Instant
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A named place in the stream, where a durable listener goes on.
+
+    Attributes:
+        held: whether the one who asked may follow from there now.
+        cursor: where it is, None as long as nobody has moved it.
+    """
+
+    held: bool
+    cursor: str | None
 
 
 class EventStream(Protocol):
@@ -30,6 +44,14 @@ class EventStream(Protocol):
 
     async def wait_events(self, after: str, timeout: float) -> None:
         """Return when events after the cursor may be there, or after `timeout` seconds; a hint."""
+        ...
+
+    async def hold_place(self, name: str, holder: str, lease: float, cursor: str | None = None) -> Place:
+        """Take or keep the place `name` for `lease` seconds by the store's time, and move it to `cursor`.
+
+        While somebody else's lease lasts nothing changes. None leaves the place where it is; a lease of 0
+        lets go of it. Leases of another boot of the machine have run out.
+        """
         ...
 
     def tap(

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heapreplace
+from typing import NamedTuple
 
 from aiojobs_engine.backends.memory.log import EventLog
 from aiojobs_engine.backends.memory.records import StoredJob
@@ -15,8 +16,18 @@ from aiojobs_engine.core.state import FINAL, QUEUED, Status
 from aiojobs_engine.core.status import Counters
 from aiojobs_engine.ports.backend import Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.stream import Place
 
 _ALL_RUN_OUT = -1
+
+
+class _Held(NamedTuple):
+    """Who follows from a named place in the stream, until which ms of which boot."""
+
+    holder: str
+    boot: str
+    until: int
+    cursor: str | None
 
 
 class Ledger:
@@ -40,6 +51,7 @@ class Ledger:
         self._lanes: defaultdict[str, dict[str, Shelf]] = defaultdict(dict)
         self._max_jobs = max_jobs
         self._places = 0
+        self._places_held: dict[str, _Held] = {}
         self._boot_id = clock.boot()[0]
 
     def boot_now(self) -> int:
@@ -51,6 +63,16 @@ class Ledger:
                 job.lease_until = _ALL_RUN_OUT
                 self.leases.put(job, _ALL_RUN_OUT)
         return now
+
+    def hold_place(self, name: str, holder: str, lease: float, cursor: str | None) -> Place:
+        """Give a place in the stream to `holder`, unless somebody else's lease lasts."""
+        boot_id, now = self.clock.boot()
+        held = self._places_held.get(name)
+        if held is not None and held.holder != holder and held.boot == boot_id and held.until > now:
+            return Place(held=False, cursor=held.cursor)
+        kept = held.cursor if held is not None and cursor is None else cursor
+        self._places_held[name] = _Held(holder, boot_id, now + max(0, round(lease * 1000)), kept)
+        return Place(held=True, cursor=kept)
 
     def check_room(self, ids: Iterable[str]) -> None:
         """See that the new ones of `ids` find room.

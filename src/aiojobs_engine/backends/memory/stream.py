@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from aiojobs_engine.backends.memory.ledger import Part
 from aiojobs_engine.core.events import JobEvent, StoredEvent
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.ports.stream import Place
 
 
 class MemoryStream(Part):
@@ -25,6 +26,10 @@ class MemoryStream(Part):
     async def wait_events(self, after: str, timeout: float) -> None:
         """Return when events after the cursor are there, or after `timeout` seconds."""
         await self._opened().log.wait(after, timeout)
+
+    async def hold_place(self, name: str, holder: str, lease: float, cursor: str | None = None) -> Place:
+        """Take or keep a named place, and move it."""
+        return self._opened().hold_place(name, holder, lease, cursor)
 
     def tap(
         self,

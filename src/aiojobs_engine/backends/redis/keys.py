@@ -25,6 +25,7 @@ keeps what belongs to no queue. Before all of them stands the prefix of the URL,
     aiojobs:{*}:rows:P      zset    failed rows of the job P, by number                  with the job
     aiojobs:{*}:faults:P    hash    row -> its JSON, its history, whether it is resolved with the job
     aiojobs:{*}:events      stream  n events as a JSON array b; c: events up to here     its bound
+    aiojobs:{*}:places      hash    name -> MessagePack of holder, end of lease, cursor  nobody
     aiojobs:{*}:paused      set     paused queues                                        resume_queue
     aiojobs:{*}:workers     hash    worker -> its record as JSON                         leave, beat
     aiojobs:{*}:types       hash    name -> its record as JSON                           nobody

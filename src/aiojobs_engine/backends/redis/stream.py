@@ -8,10 +8,11 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import JobEvent, StoredEvent, decode_events
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.stream import Place
 
-Place = tuple[int, int, int]
+Spot = tuple[int, int, int]
 
-_START: Place = (0, 0, 0)
+_START: Spot = (0, 0, 0)
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})-([0-9]{1,9})", re.ASCII)
 _SKEW_MS = 10_000
 
@@ -57,6 +58,12 @@ class RedisStream(Part):
                 if left <= 0 or not await wake.wait(left):
                     return
 
+    async def hold_place(self, name: str, holder: str, lease: float, cursor: str | None = None) -> Place:
+        """Take or keep a named place, and move it."""
+        request = (name, holder, max(0, round(lease * 1000)), cursor)
+        held, stored = await self._home.run("hold_place", request)
+        return Place(bool(held), None if stored is None else stored.decode())
+
     def tap(
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
@@ -66,7 +73,7 @@ class RedisStream(Part):
         self._home.sink, self._home.pick = sink, pick
 
 
-def parsed(cursor: str) -> Place:
+def parsed(cursor: str) -> Spot:
     """The place that a cursor names.
 
     Raises:
@@ -78,16 +85,16 @@ def parsed(cursor: str) -> Place:
     return int(found[1]), int(found[2]), int(found[3])
 
 
-def cursor_of(place: Place) -> str:
+def cursor_of(place: Spot) -> str:
     """The cursor that names a place."""
     return "-".join(map(str, place))
 
 
-def _entry(place: Place) -> str:
+def _entry(place: Spot) -> str:
     return f"{place[0]}-{place[1]}"
 
 
-def _check_not_after(place: Place, newest: str, count: int, cursor: str) -> None:
+def _check_not_after(place: Spot, newest: str, count: int, cursor: str) -> None:
     """See that the cursor's event can be there.
 
     Raises:

@@ -6,17 +6,18 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from aiojobs_engine.backends.sqlite.base import Part
-from aiojobs_engine.backends.sqlite.transaction import EVENTS_PER_ROW
+from aiojobs_engine.backends.sqlite.transaction import EVENTS_PER_ROW, Transaction
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import JobEvent, StoredEvent, decode_events
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.ports.stream import Place
 
-Place = tuple[int, int]
+Spot = tuple[int, int]
 
-_START: Place = (0, 0)
+_START: Spot = (0, 0)
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,9})", re.ASCII)
 
-_place = msgspec.json.Decoder(Place).decode
+_place = msgspec.json.Decoder(Spot).decode
 _counted = msgspec.json.Decoder(list[tuple[int, int]]).decode
 
 
@@ -54,6 +55,10 @@ class SqliteStream(Part):
         with self._bells.for_events() as bell:
             await self._until(bell, timeout, lambda tx: _is_behind(place, tx.value("newest_event"), after))
 
+    async def hold_place(self, name: str, holder: str, lease: float, cursor: str | None = None) -> Place:
+        """Take or keep a named place, and move it."""
+        return await self._write(lambda tx: _hold_place(tx, name, holder, lease, cursor))
+
     def tap(
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
@@ -63,7 +68,16 @@ class SqliteStream(Part):
         self._sink, self._pick = sink, pick
 
 
-def parsed(cursor: str) -> Place:
+def _hold_place(tx: Transaction, name: str, holder: str, lease: float, cursor: str | None) -> Place:
+    boot, elapsed = tx.boot
+    until = tx.lease_until(lease)
+    held = tx.run(
+        "hold_place", name=name, holder=holder, boot=boot, elapsed=elapsed, until=until, cursor=cursor
+    )
+    return Place(held > 0, tx.value("place", name=name))
+
+
+def parsed(cursor: str) -> Spot:
     """The place that a cursor names.
 
     Raises:
@@ -75,12 +89,12 @@ def parsed(cursor: str) -> Place:
     return int(found[1]), int(found[2])
 
 
-def cursor_of(place: Place) -> str:
+def cursor_of(place: Spot) -> str:
     """The cursor that names a place."""
     return f"{place[0]}-{place[1]}"
 
 
-def check_not_after(place: Place, newest: Place, cursor: str) -> None:
+def check_not_after(place: Spot, newest: Spot, cursor: str) -> None:
     """See that the cursor's event can be there.
 
     Raises:
@@ -92,7 +106,7 @@ def check_not_after(place: Place, newest: Place, cursor: str) -> None:
         )
 
 
-def _is_behind(place: Place, newest: str, cursor: str) -> bool:
-    last: Place = _place(newest)
+def _is_behind(place: Spot, newest: str, cursor: str) -> bool:
+    last: Spot = _place(newest)
     check_not_after(place, last, cursor)
     return place < last

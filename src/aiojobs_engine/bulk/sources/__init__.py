@@ -6,3 +6,4 @@ from aiojobs_engine.bulk.sources.json_lines import JsonLines
 __all__ = ["Delimited", "Form", "JsonLines"]
 
 Form = Delimited | JsonLines
+"""How rows stand in the storage, whatever they came in."""

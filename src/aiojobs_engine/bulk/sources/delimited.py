@@ -13,26 +13,39 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from aiojobs_engine.bulk.sources.encoding import UTF8
 from aiojobs_engine.bulk.sources.lines import RECORD_BYTES, LineBlocks, Window
 from aiojobs_engine.bulk.sources.records import Piece, RawRows, Unfit
 from aiojobs_engine.core.errors import SourceError
 
-_TOO_LONG = f"the line is longer than {RECORD_BYTES:,} bytes"
 _OPEN_QUOTE = "a quote is opened in this line and never closed"
 _ROWS_AT_ONCE = 200  # so few that they stay in the caches, and give the garbage collector little to walk
 _SPARSE = 8  # with quotes in more than every eighth line, reading all by `csv` is faster than splitting
 _NUL = "the row holds a NUL character"
 
 
-class Delimited(msgspec.Struct, frozen=True, tag="delimited"):
-    """Delimited text: the header begins at byte `start`, the rows at `body`."""
+class Delimited(msgspec.Struct, frozen=True, tag="delimited", omit_defaults=True):
+    """Delimited text: the header begins at byte `start`, the rows at `body`.
+
+    Attributes:
+        columns: their names, for a file without a header.
+        record_bytes: of the longest row that is read.
+        encoding: what the text was in before it was stored as UTF-8.
+        has_dates: cells with a date alone stand for midnight where an instant is wanted, as in a workbook.
+    """
 
     delimiter: str
     start: int
     body: int
+    columns: tuple[str, ...] | None = None
+    record_bytes: int = RECORD_BYTES
+    encoding: str = UTF8
+    has_dates: bool = False
 
-    def header(self, file: BinaryIO) -> list[str]:
+    def header(self, file: BinaryIO) -> Sequence[str]:
         """The names of the columns, in order, as `header_of` gives them."""
+        if self.columns is not None:
+            return self.columns
         file.seek(self.start)
         return header_of(file.read(self.body - self.start), self.delimiter)
 
@@ -40,7 +53,7 @@ class Delimited(msgspec.Struct, frozen=True, tag="delimited"):
         """All records in order, with the values of the field `key`."""
         names = [mapping.get(column, column) for column in self.header(file)]
         position = names.index(key) if key in names else None
-        return _Scan(LineBlocks(file, self.body), self.delimiter, position).windows()
+        return _Scan(LineBlocks(file, self.body, self.record_bytes), self.delimiter, position).windows()
 
     def read(self, file: BinaryIO, pieces: Iterable[Piece], mapping: Mapping[str, str]) -> Iterator[RawRows]:
         """The rows of `pieces`, some at a time; those of another width, or that are no text, are unfit."""
@@ -49,14 +62,27 @@ class Delimited(msgspec.Struct, frozen=True, tag="delimited"):
         for first, data in pieces:
             text, is_text = _decoded(data)
             is_plain = is_text and "\0" not in text
-            records = csv_reader(io.StringIO(text, newline=""), self.delimiter)
+            records = csv_reader(io.StringIO(text, newline=""), self.delimiter, self.record_bytes)
             number = first
             while found := list(islice(records, _ROWS_AT_ONCE)):
                 if is_plain and set(map(len, found)) == {len(header)}:
                     yield _rows(range(number, number + len(found)), found, header, names)
                 else:
-                    yield _sorted_out(number, found, header, names, is_text=is_text)
+                    read = found if is_text else [self._bytes_as_text(row) for row in found]
+                    yield _sorted_out(number, read, header, names)
                 number += len(found)
+
+    def _bytes_as_text(self, row: Sequence[str]) -> list[str]:
+        cells: list[str] = []
+        for cell in row:
+            data = cell.encode("latin-1")
+            try:
+                cells.append(data.decode())
+            except UnicodeDecodeError as error:
+                shown = _NoText(data.decode("utf-8", "backslashreplace"))
+                shown.problem = _no_text(self.encoding, data[error.start])
+                cells.append(shown)
+        return cells
 
 
 def header_of(data: bytes, delimiter: str) -> list[str]:
@@ -69,22 +95,34 @@ def header_of(data: bytes, delimiter: str) -> list[str]:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise SourceError(
-            f"the header is no UTF-8 (byte 0x{data[error.start]:02x}); save the file as UTF-8",
+            f"the header is no UTF-8 (byte 0x{data[error.start]:02x}); "
+            "declare the encoding of the file, or save it as UTF-8",
             argument="source",
         ) from error
     nothing: list[str] = []
     first = next(filter(None, csv_reader(io.StringIO(text, newline=""), delimiter)), nothing)
-    names = [name.strip() for name in first]
+    return named(first)
+
+
+def named(cells: Sequence[str]) -> list[str]:
+    """The names in the cells of a header, without outer spaces; one without a name is `column N`.
+
+    Raises:
+        SourceError: none of them holds a name.
+    """
+    names = [name.strip() for name in cells]
     if not any(names):
         raise SourceError("the file has no header: its first line names no column", argument="source")
     return [name or f"column {position}" for position, name in enumerate(names, 1)]
 
 
-def csv_reader(lines: Iterable[str], delimiter: str) -> "Iterator[list[str]]":
+def csv_reader(
+    lines: Iterable[str], delimiter: str, record_bytes: int = RECORD_BYTES
+) -> "Iterator[list[str]]":
     """Records of `lines`, with cells as long as a record may be."""
-    if csv.field_size_limit() < RECORD_BYTES:
+    if csv.field_size_limit() < record_bytes:
         # the limit is the process's, and 128 KiB by default, which real cells pass; records are bounded here
-        csv.field_size_limit(RECORD_BYTES)
+        csv.field_size_limit(record_bytes)
     return csv.reader(lines, delimiter=delimiter)
 
 
@@ -111,21 +149,20 @@ def _rows(
 
 
 def _sorted_out(
-    first: int, found: list[list[str]], header: Sequence[str], names: Sequence[str], *, is_text: bool
+    first: int, found: Sequence[Sequence[str]], header: Sequence[str], names: Sequence[str]
 ) -> RawRows:
     numbers: list[int] = []
-    cells: list[list[str]] = []
+    cells: list[Sequence[str]] = []
     unfit: list[Unfit] = []
     for number, row in enumerate(found, first):
         if not row:
             continue
-        read = row if is_text else list(map(_bytes_as_text, row))
-        problem = _problem(read, len(header))
+        problem = _problem(row, len(header))
         if problem is None:
             numbers.append(number)
-            cells.append(read)
+            cells.append(row)
         else:
-            unfit.append(Unfit(number, _labelled(read, header), problem))
+            unfit.append(Unfit(number, _labelled(row, header), problem))
     return _rows(numbers, cells, header, names, unfit)
 
 
@@ -153,18 +190,14 @@ class _NoText(str):
     problem: str
 
 
-def _bytes_as_text(cell: str) -> str:
-    data = cell.encode("latin-1")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        shown = _NoText(data.decode("utf-8", "backslashreplace"))
-        shown.problem = f"the row is no UTF-8 (byte 0x{data[error.start]:02x})"
-        return shown
+def _no_text(encoding: str, byte: int) -> str:
+    if encoding == UTF8:
+        return f"the row is no UTF-8 (byte 0x{byte:02x})"
+    return f"the row holds bytes that are no {encoding}"
 
 
 class _RecordTooLong(Exception):
-    """A record grew beyond `RECORD_BYTES`."""
+    """A record grew beyond what a row may have."""
 
 
 class _Scan:
@@ -197,7 +230,7 @@ class _Scan:
     def _split(self, start: int, block: bytes) -> Window | None:
         """The records of a block with few quotes or none, split at its line ends; None for other blocks."""
         returns = block.count(b"\r")
-        if len(block) > RECORD_BYTES or (returns and returns != block.count(b"\r\n")):
+        if len(block) > self._blocks.record_bytes or (returns and returns != block.count(b"\r\n")):
             return None
         lines = block.split(b"\n")
         lengths = [length + 1 for length in map(len, lines)]
@@ -223,7 +256,7 @@ class _Scan:
                 continue
             record = _Record(lines, at)
             try:
-                row = next(csv_reader(record.lines(), self._delimiter))
+                row = next(csv_reader(record.lines(), self._delimiter, self._blocks.record_bytes))
             except csv.Error:
                 return False
             if record.is_cut:
@@ -249,7 +282,7 @@ class _Scan:
         self._is_between, self._is_cut = True, False
         problem = None
         try:
-            for row in csv_reader(self._lines(), self._delimiter):
+            for row in csv_reader(self._lines(), self._delimiter, self._blocks.record_bytes):
                 if self._is_cut:
                     problem = _OPEN_QUOTE
                     break
@@ -274,14 +307,14 @@ class _Scan:
                 None if self._key is None else keys,
             )
         if problem is not None:
-            yield self._skipped(problem)
+            yield self._blocks.unreadable(self._begun, problem)
 
     def _lines(self) -> Iterator[str]:
         block = self._taken[0]
         while block:
             for line in io.StringIO(block.decode("latin-1"), newline=""):
                 self._at += len(line)
-                if self._at - self._begun > RECORD_BYTES:
+                if self._at - self._begun > self._blocks.record_bytes:
                     raise _RecordTooLong
                 self._is_between = False
                 yield line
@@ -290,11 +323,6 @@ class _Scan:
             block = self._blocks.next_block()
             self._taken.append(block)
         self._is_cut = True
-
-    def _skipped(self, problem: str) -> Window:
-        offset = self._begun
-        length = self._blocks.skip_line(offset)
-        return Window(offset, b"", [length], unreadable=_TOO_LONG if length > RECORD_BYTES else problem)
 
 
 class _Record:

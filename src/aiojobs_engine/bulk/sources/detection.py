@@ -1,137 +1,146 @@
-"""What a file of rows looks like, found on its beginning; what is declared wins."""
+"""What delimited text looks like, found on its beginning; what is declared wins."""
 
 import csv
 import io
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
+from aiojobs_engine.bulk.sources.bounds import Bounds
 from aiojobs_engine.bulk.sources.delimited import Delimited, csv_reader, header_of
-from aiojobs_engine.bulk.sources.lines import RECORD_BYTES
-from aiojobs_engine.bulk.sources.records import COLUMNS
+from aiojobs_engine.bulk.sources.encoding import UTF8, UTF8_BOM
 from aiojobs_engine.core.errors import SourceError
 
-HEAD_BYTES = RECORD_BYTES
+HEAD_BYTES = 1024 * 1024
 
 _DELIMITERS = (",", ";", "\t", "|")
+_SAMPLE_BYTES = 64 * 1024
 _SAMPLE_RECORDS = 50
 _HEADER_LINES = 1000
-_WRONG_LINES = 3  # with fewer lines that are no UTF-8, or less than this share of them, some rows are broken,
-_WRONG_SHARE = 0.05  # else the file has another encoding
-_UTF8_BOM = b"\xef\xbb\xbf"
-_OTHER_BOMS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
-_MAGIC = (
-    (b"\x1f\x8b", "gzip"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"PK\x03\x04", "XLSX or ZIP"),
-    (b"PAR1", "Parquet"),
-    (b"%PDF", "PDF"),
-)
-_MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_HEADERS_TRIED = 20
+
+CheckColumns = Callable[[Sequence[str]], None]
 
 
-def detect(head: bytes, delimiter: str | None = None) -> tuple[Delimited, list[str]]:
-    """The form of delimited text that begins with `head`, and the names of its columns.
+def detect(
+    head: bytes,
+    bounds: Bounds,
+    check: CheckColumns,
+    *,
+    delimiter: str | None = None,
+    columns: Sequence[str] | None = None,
+    encoding: str = UTF8,
+) -> tuple[Delimited, Sequence[str]]:
+    """The form of delimited text in UTF-8 that begins with `head`, and the names of its columns.
+
+    The header is the first record whose columns `check` takes, among the first 20; when none is, the first
+    record, so that its columns are what the error speaks of.
 
     Args:
         head: the first `HEAD_BYTES`, or the whole file when it is shorter.
-        delimiter: what the importer declares; None finds it.
+        delimiter: what is declared; None finds it.
+        columns: those of a file without a header.
+        encoding: what the text was in.
 
     Raises:
-        SourceError: it is empty, no text in UTF-8, or its header can't be used.
+        SourceError: it is empty, or its header can't be used.
     """
-    _check_is_text(head)
-    start = len(_UTF8_BOM) if head.startswith(_UTF8_BOM) else 0
-    found = delimiter or _delimiter(head[start:])
-    body = start + _header_length(head[start:], found)
-    header = header_of(head[start:body], found)
-    _check_header(header)
-    return Delimited(found, start, body), header
-
-
-def _check_is_text(head: bytes) -> None:
-    if not head.strip(_UTF8_BOM + b" \t\r\n"):
+    start = len(UTF8_BOM) if head.startswith(UTF8_BOM) else 0
+    text = head[start:]
+    if not text.strip(b" \t\r\n"):
         raise SourceError("the source is empty: it has no header and no rows", argument="source")
-    for magic, name in _MAGIC:
-        if head.startswith(magic):
-            raise SourceError(f"the source looks like {name}; this release imports CSV", argument="source")
-    for bom, name in _OTHER_BOMS:
-        if head.startswith(bom):
-            raise SourceError(f"the source is {name}; save it as CSV in UTF-8", argument="source")
-    if head.count(b"\0") * 4 > len(head):
-        raise SourceError("the source is UTF-16 or no text; save it as CSV in UTF-8", argument="source")
-    if b"\n" not in head and b"\r" in head:
+    if b"\n" not in text and b"\r" in text:
         raise SourceError(
-            "the source ends its lines with CR alone; save it as CSV with LF or CRLF line ends",
-            argument="source",
+            "the source ends its lines with CR alone; save it with LF or CRLF line ends", argument="source"
         )
-    if _is_other_encoding(head):
-        raise SourceError(
-            "the source is no UTF-8 (cp1252, perhaps); save it as CSV in UTF-8", argument="source"
-        )
-
-
-def _is_other_encoding(head: bytes) -> bool:
-    try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        if error.start >= len(head) - 3 or _MULTIBYTE.search(head):
-            return False
-        lines = head.splitlines()
-        wrong = sum(not line.isascii() for line in lines)
-        return wrong >= _WRONG_LINES and wrong > _WRONG_SHARE * len(lines)
-    return False
+    found = delimiter or _delimiter(text)
+    if columns is not None:
+        check(columns)
+        return Delimited(found, start, start, tuple(columns), bounds.record_bytes, encoding), columns
+    problem: SourceError | None = None
+    for begin, end in _headers(text, found):
+        try:
+            header = header_of(text[begin:end], found)
+            _check_header(header, bounds)
+        except SourceError as error:
+            raise problem or error from error
+        try:
+            check(header)
+        except SourceError as error:
+            problem = problem or error
+            continue
+        return Delimited(found, start + begin, start + end, None, bounds.record_bytes, encoding), header
+    raise problem or _no_header()
 
 
 def _delimiter(head: bytes) -> str:
-    """The delimiter that makes the most records as wide as the header; of several, that of the widest."""
-    text = head[: 64 * 1024].decode("latin-1")
+    """The delimiter that makes the most records equally wide; of several, the widest ones."""
+    text = head[:_SAMPLE_BYTES].decode("latin-1")
     best, best_score = ",", (0.0, 1)
     for delimiter in _DELIMITERS:
         try:
-            records = [
-                row
-                for row in islice(csv_reader(io.StringIO(text, newline=""), delimiter), _SAMPLE_RECORDS)
-                if row
-            ]
+            records = list(
+                islice(filter(None, csv_reader(io.StringIO(text, newline=""), delimiter)), _SAMPLE_RECORDS)
+            )
         except csv.Error:
             continue
-        if not records or len(records[0]) == 1:
-            continue
-        width = len(records[0])
-        same = sum(len(row) == width for row in records) / len(records)
-        if (round(same, 1), width) > best_score:
-            best, best_score = delimiter, (round(same, 1), width)
+        widths = Counter(len(row) for row in records if len(row) > 1)
+        if widths:
+            (width, count) = max(widths.items(), key=lambda pair: (pair[1], pair[0]))
+            score = (round(count / len(records), 1), width)
+            if score > best_score:
+                best, best_score = delimiter, score
     return best
 
 
-def _header_length(head: bytes, delimiter: str) -> int:
-    """Bytes up to the end of the first record that is no empty line."""
+def _headers(head: bytes, delimiter: str) -> Iterator[tuple[int, int]]:
+    """Where the first records begin and end, without empty lines.
+
+    Raises:
+        SourceError: the first one can't be read, or doesn't end within `head`.
+    """
     lines = list(islice(io.StringIO(head.decode("latin-1"), newline=""), _HEADER_LINES))
-    given: list[str] = []
+    end = given = 0
 
     def counted() -> Iterator[str]:
+        nonlocal end, given
         for line in lines:
-            given.append(line)
+            end += len(line)
+            given += 1
             yield line
 
-    try:
-        next(filter(None, csv_reader(counted(), delimiter)), None)
-    except csv.Error as error:
-        raise SourceError(f"the header can't be read: {error}", argument="source") from error
-    length = sum(map(len, given))
-    if length >= HEAD_BYTES or len(given) == _HEADER_LINES:
-        raise SourceError(
-            f"no header ends within {HEAD_BYTES:,} bytes and {_HEADER_LINES:,} lines", argument="source"
-        )
-    return length
+    records = csv_reader(counted(), delimiter)
+    begin = tried = 0
+    while tried < _HEADERS_TRIED:
+        try:
+            record = next(records, None)
+        except csv.Error as error:
+            if tried:
+                return
+            raise SourceError(f"the header can't be read: {error}", argument="source") from error
+        if record is None:
+            return
+        if end >= HEAD_BYTES or given == _HEADER_LINES:
+            if tried:
+                return
+            raise _no_header()
+        if record:
+            yield begin, end
+            tried += 1
+        begin = end
 
 
-def _check_header(header: list[str]) -> None:
-    if len(header) > COLUMNS:
+def _no_header() -> SourceError:
+    return SourceError(
+        f"no header ends within {HEAD_BYTES:,} bytes and {_HEADER_LINES:,} lines", argument="source"
+    )
+
+
+def _check_header(header: Sequence[str], bounds: Bounds) -> None:
+    if len(header) > bounds.columns:
         raise SourceError(
-            f"the source has {len(header):,} columns, at most {COLUMNS:,} can be", argument="source"
+            f"the source has {len(header):,} columns, at most {bounds.columns:,} can be (limits.columns)",
+            argument="source",
         )
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:

@@ -30,13 +30,14 @@ class Window(NamedTuple):
 class LineBlocks:
     """Reads a file from an offset on in blocks that end with a line end, or with the file.
 
-    A line longer than `RECORD_BYTES` is never held as a whole.
+    A line longer than `record_bytes` is never held as a whole.
     """
 
-    def __init__(self, file: BinaryIO, offset: int) -> None:
+    def __init__(self, file: BinaryIO, offset: int, record_bytes: int) -> None:
         """Start at `offset`."""
         self._file = file
         self._rest = b""
+        self.record_bytes = record_bytes
         self.seek(offset)
 
     def seek(self, offset: int) -> None:
@@ -48,7 +49,7 @@ class LineBlocks:
     def __iter__(self) -> Iterator[bytes]:
         """Blocks until the end, empty ones never; `offset` is where the next block begins.
 
-        A block without any line end, and longer than `RECORD_BYTES`, is the beginning of a line too long.
+        A block without any line end, and longer than `record_bytes`, is the beginning of a line too long.
         """
         while block := self.next_block():
             yield block
@@ -59,7 +60,7 @@ class LineBlocks:
         while True:
             more = self._file.read(BLOCK)
             end = more.rfind(b"\n") + 1
-            if end or not more or len(data) + len(more) > RECORD_BYTES:
+            if end or not more or len(data) + len(more) > self.record_bytes:
                 break
             data += more
         data += more
@@ -85,3 +86,10 @@ class LineBlocks:
                 break
         self.seek(offset + length)
         return length
+
+    def unreadable(self, offset: int, problem: str) -> Window:
+        """The line that begins at `offset` as a record that can't be read; one too long says so."""
+        length = self.skip_line(offset)
+        if length > self.record_bytes:
+            problem = f"the line is longer than {self.record_bytes:,} bytes"
+        return Window(offset, b"", [length], unreadable=problem)

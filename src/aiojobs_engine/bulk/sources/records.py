@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 from aiojobs_engine.core.limits import shortened
 
-COLUMNS = 1000
-
 _PAYLOAD_CHARS = 16 * 1024
 _CELL_CHARS = 1000
 

@@ -31,6 +31,7 @@ _THEMES = (
     "inspector",
     "kin",
     "laws",
+    "place",
     "promote",
     "prune",
     "race",
@@ -52,6 +53,7 @@ from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
 from aiojobs_engine.testing.conformance.kin import KinContract  # noqa: E402
+from aiojobs_engine.testing.conformance.place import PlaceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.promote import PromoteContract  # noqa: E402
 from aiojobs_engine.testing.conformance.prune import PruneContract  # noqa: E402
 from aiojobs_engine.testing.conformance.race import RaceContract  # noqa: E402
@@ -72,6 +74,7 @@ __all__ = [
     "FenceContract",
     "InspectorContract",
     "KinContract",
+    "PlaceContract",
     "PromoteContract",
     "PruneContract",
     "RaceContract",
@@ -102,6 +105,7 @@ class BackendContract(
     KinContract,
     InspectorContract,
     EventContract,
+    PlaceContract,
     RaceContract,
 ):
     """All themes at once."""

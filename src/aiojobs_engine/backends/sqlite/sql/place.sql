@@ -1,0 +1,2 @@
+-- Reads where the place :name is.
+SELECT cursor FROM places WHERE name = :name
