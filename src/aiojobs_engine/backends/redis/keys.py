@@ -21,7 +21,8 @@ keeps what belongs to no queue. Before all of them stands the prefix of the URL,
     aiojobs:{*}:kept        zset    place -> end of the result                           prune
     aiojobs:{*}:uniques     zset    digest:place of unique jobs; of queue and key        with the job
     aiojobs:{*}:tally       hash    lane and code -> number of jobs                      its last job
-    aiojobs:{*}:chunks:P    zset    places of the chunks of the job P                    with the job
+    aiojobs:{*}:chunks:P    zset    places of the chunks or members of the job P         with the job
+    aiojobs:{*}:dependents:P zset   place:end of those that wait for the job P           its end
     aiojobs:{*}:rows:P      zset    failed rows of the job P, by number                  with the job
     aiojobs:{*}:faults:P    hash    row -> its JSON, its history, whether it is resolved with the job
     aiojobs:{*}:events      stream  n events as a JSON array b; c: events up to here     its bound

@@ -48,6 +48,8 @@ class Rest(msgspec.Struct, gc=False):
         chunks, open: of a bulk job, how many there are, and how many have not ended.
         told: when the progress of a bulk job was told last.
         unique: the digest of a unique job's queue and key.
+        batch, member, left: it is a batch, it is a member of one, it was one.
+        needs: how many jobs it waits for; `waited` when others wait for it.
     """
 
     due: int | None = None
@@ -67,6 +69,11 @@ class Rest(msgspec.Struct, gc=False):
     open: int = 0
     told: int | None = None
     unique: str | None = None
+    batch: bool = False
+    member: bool = False
+    left: bool = False
+    needs: int = 0
+    waited: bool = False
 
 
 class State(msgspec.Struct, array_like=True, gc=False):

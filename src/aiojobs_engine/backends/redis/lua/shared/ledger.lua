@@ -3,6 +3,7 @@
 A job is a table: what its state holds by name, `x` for what few jobs have, and what stands before its body.
 ]]
 local ledger, order = {}, {}
+local follow = function() end
 
 local function job_of(seq, state, body)
   local _, _, _, _, lane, priority, expires, created, total = struct.unpack(HEAD, body)
@@ -17,6 +18,7 @@ local function job_of(seq, state, body)
     local s = cmsgpack.unpack(state)
     job.code, job.token, job.attempts, job.crashes, job.started = s[1], s[2], s[3], s[4], s[5]
     job.finished, job.worker, job.x, job.result, job.ahead = s[6], s[7], s[9] or {}, s[10], s[11]
+    if job.x.left then job.parent = 'null' end
   end
   return job
 end
@@ -63,7 +65,9 @@ local function packed(job)
     job.lane, next(job.x) and job.x or false, job.result, job.ahead or nil})
 end
 
+-- Writes what has changed, once nothing more follows from it.
 local function save()
+  follow()
   local fields = {}
   for _, job in ipairs(order) do
     if not job.removed then
