@@ -12,6 +12,7 @@ from aiojobs_engine.core.errors import (
     BackendFull,
     BackendUnavailable,
     ConfigError,
+    DependencyNotFound,
     Discard,
     EngineError,
     ForkedEngineError,
@@ -51,7 +52,9 @@ from aiojobs_engine.core.events import (
     LeaseLost,
     status_updated,
 )
+from aiojobs_engine.core.flow import Batch, group
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.needs import Need, When
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
 from aiojobs_engine.core.secret import Secret
 from aiojobs_engine.core.state import Status
@@ -59,6 +62,7 @@ from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.desks.cron import CronRun, CronStatus
 from aiojobs_engine.desks.health import Health
+from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.listing import Listing, Page
@@ -71,9 +75,12 @@ __all__ = [
     "BackendError",
     "BackendFull",
     "BackendUnavailable",
+    "Batch",
+    "BatchHandle",
     "ConfigError",
     "CronRun",
     "CronStatus",
+    "DependencyNotFound",
     "Discard",
     "Engine",
     "EngineError",
@@ -111,6 +118,7 @@ __all__ = [
     "LeaseLost",
     "LeaseLostError",
     "Listing",
+    "Need",
     "NoCurrentJob",
     "Page",
     "PayloadError",
@@ -129,8 +137,10 @@ __all__ = [
     "UnfinishedResult",
     "Unique",
     "UnknownJobType",
+    "When",
     "current_job",
     "frequencies",
+    "group",
     "load_settings",
     "status_updated",
 ]

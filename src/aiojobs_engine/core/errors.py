@@ -130,6 +130,21 @@ class ResultExpiredError(UnfinishedResult):
     verb = "completed, but its result is no longer kept"
 
 
+class DependencyNotFound(EngineError):
+    """A job can't be bound to one that is not stored, or to a batch that takes no members any more.
+
+    Nothing of the dispatch was stored.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        """Name the job that is missing."""
+        super().__init__(
+            f"nothing was stored: the job {job_id!r}, which this one is to follow or to belong to, "
+            "is not stored, or is a batch that has ended; dispatch it first"
+        )
+        self.job_id = job_id
+
+
 class LeaseLostError(EngineError):
     """Another worker holds the job now; nothing that this run writes is accepted any more."""
 

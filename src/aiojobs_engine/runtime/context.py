@@ -24,7 +24,7 @@ from aiojobs_engine.core.events import JobProgressed, event_of
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.limits import shortened
 from aiojobs_engine.core.state import Status
-from aiojobs_engine.core.status import Counters, UserId
+from aiojobs_engine.core.status import Counters, JobStatus, UserId
 from aiojobs_engine.ports.backend import Claim, Record
 from aiojobs_engine.ports.storage import Storage
 
@@ -182,6 +182,21 @@ class JobContext:
     def engine(self) -> Any:
         """The engine, to dispatch more jobs."""
         return self._port.engine
+
+    @property
+    def batch(self) -> Any:
+        """The `BatchHandle` of the batch that the job is a member of, to add more members; None without."""
+        batch_id = self._claim.envelope.parent_id
+        return None if batch_id is None else self._port.engine.batch_handle(batch_id)
+
+    async def formers(self) -> list[JobStatus]:
+        """The jobs that this one came after, in the order given, with their results and errors.
+
+        Those that are not stored any more are left out, and a result is None once its `result_ttl` is over.
+        """
+        ids = [need.job_id for need in self._claim.envelope.needs]
+        found: list[JobStatus | None] = await self._port.engine.store.get(ids) if ids else []
+        return [job for job in found if job is not None]
 
     @property
     def resources(self) -> Any:

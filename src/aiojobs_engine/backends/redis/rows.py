@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from aiojobs_engine.backends.redis.keys import CODES, HEAD, STATUSES, Lane, lane_name
-from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope
+from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_linked
 from aiojobs_engine.core.errors import PayloadError
 from aiojobs_engine.core.instant import Instant, moment
+from aiojobs_engine.core.needs import BATCH
 from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.core.status import (
     Counters,
@@ -179,6 +180,14 @@ def encoded_job(envelope: Envelope, lanes: Lanes, bodies: list[bytes]) -> tuple[
     number = len(bodies)
     rule = envelope.unique
     return envelope.id, number, due, lane_json, rule is not None and _encoded_rule(envelope, rule, bodies)
+
+
+def encoded_links(envelope: Envelope) -> tuple[Any, ...] | bool:
+    """What `enqueue.lua` takes for what binds a job to others, False when nothing does."""
+    if not is_linked(envelope):
+        return False
+    needs = [(need.job_id, need.when.value) for need in envelope.needs]
+    return envelope.kind == BATCH, envelope.parent_id or False, needs
 
 
 def _encoded_rule(envelope: Envelope, rule: UniqueKey, bodies: list[bytes]) -> tuple[Any, ...]:

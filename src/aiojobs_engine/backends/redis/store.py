@@ -18,6 +18,7 @@ from aiojobs_engine.backends.redis.rows import (
     encode,
     encoded_counters,
     encoded_job,
+    encoded_links,
     envelope_of,
     envelope_part,
     state_of,
@@ -66,8 +67,16 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisStream):
         first: dict[str, Envelope] = {}
         for envelope in envelopes:
             first.setdefault(envelope.id, envelope)
-        jobs = [encoded_job(envelope, home.lanes, bodies) for envelope in first.values()]
-        answers = dict(zip(first, await home.write("enqueue", jobs, bodies), strict=True))
+        jobs = [
+            (*encoded_job(envelope, home.lanes, bodies), encoded_links(envelope))
+            for envelope in first.values()
+        ]
+        entry, replies, *missing = await home.run("enqueue", jobs, bodies)
+        home.told(entry)
+        if missing:
+            name = missing[0].decode()
+            return [Enqueued(envelope.id, created=False, missing=name) for envelope in envelopes]
+        answers = dict(zip(first, replies, strict=True))
         if len(jobs) == len(envelopes) and all(answer == 1 for answer in answers.values()):
             return [Enqueued(envelope.id, created=True) for envelope in envelopes]
         told: list[Enqueued] = []

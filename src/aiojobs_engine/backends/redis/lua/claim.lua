@@ -80,12 +80,6 @@ else
   seqs, lane_of = merge()
 end
 if #seqs == 0 then return {1, at, finish(), 0} end
-for _, head in ipairs(heads) do
-  if head.taken > 0 then
-    redis.call('ZREMRANGEBYRANK', LANE .. head.lane, 0, head.taken - 1)
-    count(head.lane, PENDING, -head.taken)
-  end
-end
 
 local states, bodies = fetch('HMGET', STATE, seqs), fetch('HMGET', BODY, seqs)
 local until_, at_once = string.format('%.0f', elapsed + lease), math.max(0, limit - ahead)
@@ -93,6 +87,12 @@ local by = ',' .. cjson.encode(worker) .. ']'
 local common = ',1,' .. at .. ',"",'
 local answer, fields, leases, events, number = {1, at, false, 0}, {}, {}, #told, 0
 local begun, waiting = {}, {}
+
+local function is_whole(body)
+  if #body <= HEAD_BYTES then return false end
+  local a, b, c, d, e, f = string.byte(body, 1, 6)
+  return HEAD_BYTES + a + c + e + 256 * (b + d + f) < #body
+end
 
 -- The state of a first run, which all that are claimed of a lane share.
 local function first_run(lane, is_ahead)
@@ -107,7 +107,8 @@ end
 
 for index, seq in ipairs(seqs) do
   local body, state, lane = bodies[index], states[index], lane_of and lane_of[index] or heads[1].lane
-  if body then
+  -- A body that is gone or damaged stays behind: its job is off its lane, and is in nobody's way.
+  if body and is_whole(body) and (not state or pcall(cmsgpack.unpack, state)) then
     local ident, user, kin, flags = pieces(body)
     number = number + 1
     if not state then
@@ -132,6 +133,12 @@ for index, seq in ipairs(seqs) do
     count(lane, PROCESSING, 1)
     leases[2 * number - 1], leases[2 * number] = until_, seq
     answer[3 * number + 2], answer[3 * number + 3], answer[3 * number + 4] = seq, state, body
+  end
+end
+for _, head in ipairs(heads) do
+  if head.taken > 0 then
+    redis.call('ZREMRANGEBYRANK', LANE .. head.lane, 0, head.taken - 1)
+    count(head.lane, PENDING, -head.taken)
   end
 end
 send('HSET', STATE, fields)
