@@ -143,7 +143,7 @@ for _, head in ipairs(heads) do
 end
 send('HSET', STATE, fields)
 send('ZADD', LEASES, leases)
-if redis.call('EXISTS', EXPIRING) == 1 then send('ZREM', EXPIRING, seqs) end
+if redis.call('ZCARD', EXPIRING) > 0 then send('ZREM', EXPIRING, seqs) end
 redis.call('HSET', P .. 'claims', worker, id .. ' ' .. table.concat(seqs, ' '))
 answer[3] = finish()
 return answer
