@@ -3,6 +3,8 @@
 `Engine` is the door: it registers job types, dispatches jobs, runs workers, and shows what they do.
 """
 
+from aiojobs_engine.bulk.exported import ExportedFile
+from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.registry import JobRegistry
 from aiojobs_engine.core import frequencies
@@ -12,9 +14,12 @@ from aiojobs_engine.core.errors import (
     BackendFull,
     BackendUnavailable,
     ConfigError,
+    DeliveryError,
     DependencyNotFound,
     Discard,
     EngineError,
+    ExportError,
+    ExportNotFound,
     ForkedEngineError,
     IdConflict,
     IllegalTransition,
@@ -67,6 +72,7 @@ from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
+from aiojobs_engine.runtime.job_logs import JobLogFilter
 from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.settings import load_settings
 
@@ -80,11 +86,16 @@ __all__ = [
     "ConfigError",
     "CronRun",
     "CronStatus",
+    "DeliveryError",
     "DependencyNotFound",
     "Discard",
     "Engine",
     "EngineError",
     "ErrorInfo",
+    "ExportError",
+    "ExportNotFound",
+    "ExportType",
+    "ExportedFile",
     "ForkedEngineError",
     "GiveUp",
     "Health",
@@ -107,6 +118,7 @@ __all__ = [
     "JobFailure",
     "JobHandle",
     "JobInterrupted",
+    "JobLogFilter",
     "JobNotFound",
     "JobProgressed",
     "JobRegistry",

@@ -20,10 +20,12 @@ import msgspec
 
 from aiojobs_engine.backends import checked_scheme
 from aiojobs_engine.bulk.call import ImportArguments
+from aiojobs_engine.bulk.exported import ExportedFile
+from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.intake import Source
 from aiojobs_engine.bulk.registry import JobRegistry
-from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.config import DeliveryMode, Settings
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import StoredEvent
 from aiojobs_engine.core.flow import Batch, Step
@@ -35,6 +37,7 @@ from aiojobs_engine.core.status import UserId
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.health import Health, health
 from aiojobs_engine.desks.jobs import JobsDesk
@@ -75,7 +78,7 @@ class Engine(Declaring):
         registry: the job types.
         settings: the configuration in force.
         target: the `module:attribute` that a command line loaded it from, None elsewhere.
-        jobs, queues, dead, cron, workers, types, failures: the desks for people and programs that intervene.
+        jobs, queues, dead, cron, workers, types, failures, exports: the desks for people and programs.
     """
 
     def __init__(
@@ -128,6 +131,7 @@ class Engine(Declaring):
         self.workers = WorkersDesk(door)
         self.types = TypesDesk(door)
         self.failures = FailuresDesk(door)
+        self.exports = ExportsDesk(door)
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str] | None = None) -> Engine:
@@ -179,6 +183,16 @@ class Engine(Declaring):
     async def dispatch(
         self, what: ImportType[Any], /, source: Source, **call: Unpack[ImportArguments]
     ) -> JobHandle[None]: ...
+    @overload
+    async def dispatch(
+        self,
+        what: ExportType,
+        /,
+        *args: Any,
+        to: str | os.PathLike[str] | None = ...,
+        delivery: DeliveryMode | None = ...,
+        **kwargs: Any,
+    ) -> JobHandle[ExportedFile]: ...
     @overload
     async def dispatch(self, what: JobType[P, R], /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]: ...
     @overload
@@ -290,12 +304,14 @@ class Engine(Declaring):
         await_retries: bool = True,
         cron: bool | None = None,
         on_entered: Callable[[], None] | None = None,
+        leave: Callable[[], None] | None = None,
     ) -> Worker:
         """A worker on the open engine, not running yet: `await worker.run()` runs it until `worker.stop()`.
 
         Args:
             cron: whether it fires cron entries; `worker.cron` says so without. A burst fires none.
             on_entered: called when the resources are entered.
+            leave: ends the process when a job blocks the loop past its timeout; by default it goes on.
 
         Raises:
             ConfigError: nothing is registered, or a number is out of range.
@@ -317,6 +333,7 @@ class Engine(Declaring):
             burst=burst,
             await_retries=await_retries,
             observing=session.observing,
+            rescue=self._life.rescue(leave, has_own_backend=self._has_own_backend),
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
         )

@@ -87,6 +87,7 @@ class OptionSettings(_Section, frozen=True, kw_only=True):
     meta: dict[str, Any] | None = None
     unique: Unique | None = None
     listeners: "ListenerOverrides | None" = None
+    delivery: "DeliveryOverrides | None" = None
 
 
 class ListenerSettings(_Section, frozen=True, kw_only=True):
@@ -110,6 +111,33 @@ class ChunkingSettings(_Section, frozen=True, kw_only=True):
 
     size: AtLeastOne = 1000
     threshold: Annotated[int, msgspec.Meta(ge=0)] = 1000
+
+
+DeliveryMode = Literal["download", "link", "both"]
+"""Where the file of an export goes: to the path that the call names, into the storage, or both."""
+
+
+class DeliverySettings(_Section, frozen=True, kw_only=True):
+    """`[delivery]`: what becomes of the files of exports.
+
+    Attributes:
+        mode: `download` puts the file where `to=` says, `link` keeps it in the storage under an opaque id,
+            `both` does both. Left out, it is `download` for a call with `to=`, else `link`.
+        keep: files in the storage are `temporary`, removed after `ttl`, or `permanent`.
+        ttl: seconds that a temporary file is kept.
+    """
+
+    mode: DeliveryMode | None = None
+    keep: Literal["temporary", "permanent"] = "temporary"
+    ttl: Seconds = 86_400.0
+
+
+class DeliveryOverrides(_Section, frozen=True, kw_only=True):
+    """`delivery` of one kind or type; None leaves it to the next level."""
+
+    mode: DeliveryMode | None = None
+    keep: Literal["temporary", "permanent"] | None = None
+    ttl: Seconds | None = None
 
 
 class KeepSettings(_Section, frozen=True, kw_only=True):
@@ -178,6 +206,8 @@ class TelemetrySettings(_Section, frozen=True, kw_only=True):
         trace_parenting: a run is the root of a trace that links to its dispatch (`link`), or goes on in the
             trace of its dispatch (`parent`).
         trace_settlements: a span for each write of outcomes, too.
+        log_format: how the command `worker` writes its logs.
+        trace_exporter: where the command `worker` sends spans when the program has set no tracer provider.
         metrics: figures go to the engine's collector, or where the program has set a meter provider.
     """
 
@@ -185,6 +215,8 @@ class TelemetrySettings(_Section, frozen=True, kw_only=True):
     trace_parenting: Literal["link", "parent"] = "link"
     trace_settlements: bool = True
     metrics: bool = True
+    log_format: Literal["text", "json"] = "text"
+    trace_exporter: Literal["none", "otlp", "console"] = "none"
 
 
 class Settings(_Section, frozen=True, kw_only=True):
@@ -196,6 +228,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     defaults: DefaultSettings = DefaultSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     listeners: ListenerSettings = ListenerSettings()
+    delivery: DeliverySettings = DeliverySettings()
     kinds: dict[str, OptionSettings] = {}
     jobs: dict[str, OptionSettings] = {}
     retention: RetentionSettings = RetentionSettings()
