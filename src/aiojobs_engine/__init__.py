@@ -67,6 +67,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.desks.explain import Explanation, Reason
 from aiojobs_engine.desks.health import Health
 from aiojobs_engine.desks.limits import LimitStatus
 from aiojobs_engine.dispatching.flows import BatchHandle
@@ -95,6 +96,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "ErrorInfo",
+    "Explanation",
     "ExportError",
     "ExportNotFound",
     "ExportType",
@@ -140,6 +142,7 @@ __all__ = [
     "PayloadError",
     "PayloadTooLarge",
     "Rate",
+    "Reason",
     "Requeue",
     "ResultExpiredError",
     "Retry",

@@ -161,6 +161,17 @@ class Ledger:
         """Store an event of `kind` about the job as it stands; `own` are the kind's own fields."""
         self.log.append(event_of(kind, job.envelope, job.status, job.counters, job.attempt, now, *own))
 
+    def ahead_of(self, job: StoredJob) -> int:
+        """How many pending jobs of its queue and type come before a pending one."""
+        if job.envelope.v > VERSION:
+            return 0
+        queue, name = job.envelope.queue, job.envelope.type
+        lane = self._lanes[queue].get(name)
+        parked = [
+            line.parked for key, line in self.flow.lines.items() if (key.queue, key.type) == (queue, name)
+        ]
+        return sum(shelf.before(job) for shelf in ([lane] if lane else []) + parked)
+
     def gate(self, now: Instant) -> Gate | None:
         """What a claim may take now; None when nothing limits it. Keys whose time has come are looked at."""
         for key in self.flow.due(now):

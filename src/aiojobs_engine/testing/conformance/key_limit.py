@@ -154,6 +154,15 @@ class KeyLimitContract(Contract):
 
         assert _ids(await stage.take()) == [f"j{number}" for number in range(len(keys))]
 
+    async def test_jobs_that_are_held_back_have_their_place_in_the_queue(self, stage: Stage) -> None:
+        await _by_key(stage, concurrency=1)
+        await stage.put("a0", "a1", limit_key="a")
+        await stage.put("b0", "b1", limit_key="b")
+
+        outlooks = await stage.backend.outlook(["a0", "a1", "b0", "b1"])
+
+        assert [outlook and outlook.ahead for outlook in outlooks] == [0, 1, 2, 3]
+
     async def test_chunks_are_limited_by_the_key_they_have(self, stage: Stage) -> None:
         await _by_key(stage, concurrency=1)
         bulk = await stage.start("bulk", type="bulk", kind="import", strategy="batch")
