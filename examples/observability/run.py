@@ -22,12 +22,7 @@ from aiojobs_engine.telemetry.collectors import InMemoryCollector
 from aiojobs_engine.telemetry.log_format import JsonFormatter
 from aiojobs_engine.telemetry.prometheus import exposition
 
-SHOWN = (
-    "job_completed_total",
-    "job_retries_total",
-    "process_duration_seconds_count",
-    "consumed_messages_total",
-)
+SHOWN = ("job_completed_total", "job_retries_total", "process_duration_seconds_count")
 
 logger = logging.getLogger("shop")
 figures = InMemoryCollector()
