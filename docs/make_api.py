@@ -127,6 +127,7 @@ CRON = {
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
+    "logging": ["JobLogFilter"],
     "jobs": [
         "JobRegistry",
         "JobType",

@@ -72,6 +72,7 @@ from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
+from aiojobs_engine.runtime.job_logs import JobLogFilter
 from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.settings import load_settings
 
@@ -117,6 +118,7 @@ __all__ = [
     "JobFailure",
     "JobHandle",
     "JobInterrupted",
+    "JobLogFilter",
     "JobNotFound",
     "JobProgressed",
     "JobRegistry",

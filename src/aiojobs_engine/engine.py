@@ -304,12 +304,14 @@ class Engine(Declaring):
         await_retries: bool = True,
         cron: bool | None = None,
         on_entered: Callable[[], None] | None = None,
+        leave: Callable[[], None] | None = None,
     ) -> Worker:
         """A worker on the open engine, not running yet: `await worker.run()` runs it until `worker.stop()`.
 
         Args:
             cron: whether it fires cron entries; `worker.cron` says so without. A burst fires none.
             on_entered: called when the resources are entered.
+            leave: ends the process when a job blocks the loop past its timeout; by default it goes on.
 
         Raises:
             ConfigError: nothing is registered, or a number is out of range.
@@ -331,6 +333,7 @@ class Engine(Declaring):
             burst=burst,
             await_retries=await_retries,
             observing=session.observing,
+            rescue=self._life.rescue(leave, has_own_backend=self._has_own_backend),
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
         )
