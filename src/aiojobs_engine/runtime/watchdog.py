@@ -89,7 +89,7 @@ class Watchdog:
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch the running loop; where no thread can be started nobody does, and the log says so."""
+        """Begin to watch the running loop; where no thread can be started, the log says so."""
         self._loop = asyncio.get_running_loop()
         self._loop_thread = get_ident()
         thread = Thread(target=self._watch, name="aiojobs-watchdog", daemon=True)
