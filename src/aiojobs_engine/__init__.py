@@ -66,6 +66,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.desks.explain import Explanation, Reason
 from aiojobs_engine.desks.health import Health
 from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
@@ -92,6 +93,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "ErrorInfo",
+    "Explanation",
     "ExportError",
     "ExportNotFound",
     "ExportType",
@@ -135,6 +137,7 @@ __all__ = [
     "Page",
     "PayloadError",
     "PayloadTooLarge",
+    "Reason",
     "Requeue",
     "ResultExpiredError",
     "Retry",

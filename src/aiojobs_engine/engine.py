@@ -37,6 +37,7 @@ from aiojobs_engine.core.status import UserId
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.explain import Explanation, explain
 from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.health import Health, health
@@ -290,6 +291,14 @@ class Engine(Declaring):
         tail = Tail(session.store, session.clock, await session.store.tail() if place is None else place)
         async for event in follow(tail, matcher(user_id=user_id, type=type, job_id=job_id, kind=kind)):
             yield event
+
+    async def explain(self, job_id: str) -> Explanation:
+        """Why a job is not running, or what holds it; every reason that there is, the first to go first.
+
+        Raises:
+            JobNotFound: it is not stored.
+        """
+        return await explain(self._life.door(), job_id)
 
     async def health(self) -> Health:
         """Whether jobs get done, and what is in the way; a store that can't be reached is an answer too."""
