@@ -159,7 +159,7 @@ class KeyLimitContract(Contract):
         await stage.put("a0", "a1", limit_key="a")
         await stage.put("b0", "b1", limit_key="b")
 
-        outlooks = await stage.backend.outlook(["a0", "a1", "b0", "b1"])
+        outlooks = await stage.backend.outlooks(["a0", "a1", "b0", "b1"])
 
         assert [outlook and outlook.ahead for outlook in outlooks] == [0, 1, 2, 3]
 
