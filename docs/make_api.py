@@ -95,6 +95,7 @@ OPTIONS = {
     "max_crashes": "dead workers that a job may take with it",
     "concurrency": "how many run at once, in all workers: a number or a `Concurrency`; only in decorators",
     "rate_limit": "how many start in a time: like `100/minute`, or a `Rate`; only in decorators",
+    "breaker": "a `Breaker`, or True: none start while its runs fail; only in decorators",
     "cost": "how much the job takes from rates, at least 1",
     "limit_key": "the key of limits by key, instead of that of its arguments",
     "fair_key": "for whom the job runs in a fair queue",
@@ -157,7 +158,7 @@ GROUPS = {
         "ExportedFile",
     ],
     "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
-    "flow": ["Unique", "Concurrency", "Rate", "LimitStatus"],
+    "flow": ["Unique", "Concurrency", "Rate", "LimitStatus", "Breaker", "Singleton"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }

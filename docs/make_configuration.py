@@ -74,6 +74,7 @@ MEANINGS = {
     "jobs.unique": "one such job at a time: `by`, `window`, `states`, `key`, `mode`, `delay`, `max_wait`",
     "jobs.concurrency": "how many run at once, in all workers; or a table with `limit` and `by`",
     "jobs.rate_limit": "how many start in a time, like `100/minute`; or a table with `rate`, `by`, `burst`, `sliding`",
+    "jobs.breaker": "none start while their runs fail: `failure_rate`, `min_runs`, `window`, `open_for`, `probes`",
     "jobs.cost": "how much one job takes from rates",
     "queues.concurrency": "how many run at once, in all workers",
     "queues.rate_limit": "how many start in a time, like `100/minute`; or a table with `rate`, `burst`, `sliding`",

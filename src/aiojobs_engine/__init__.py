@@ -8,6 +8,7 @@ from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.registry import JobRegistry
 from aiojobs_engine.core import frequencies
+from aiojobs_engine.core.breaker import Breaker
 from aiojobs_engine.core.errors import (
     BackendClosed,
     BackendError,
@@ -34,6 +35,8 @@ from aiojobs_engine.core.errors import (
     ResultExpiredError,
     RetryLater,
     SchemaMismatch,
+    SingletonHeld,
+    SingletonLost,
     Snooze,
     SourceChanged,
     SourceError,
@@ -73,6 +76,7 @@ from aiojobs_engine.desks.limits import LimitStatus
 from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
+from aiojobs_engine.lifetime.singleton import Singleton
 from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
 from aiojobs_engine.runtime.job_logs import JobLogFilter
@@ -86,6 +90,7 @@ __all__ = [
     "BackendUnavailable",
     "Batch",
     "BatchHandle",
+    "Breaker",
     "Concurrency",
     "ConfigError",
     "CronRun",
@@ -149,6 +154,9 @@ __all__ = [
     "RetryLater",
     "SchemaMismatch",
     "Secret",
+    "Singleton",
+    "SingletonHeld",
+    "SingletonLost",
     "Snooze",
     "SourceChanged",
     "SourceError",

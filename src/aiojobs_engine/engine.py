@@ -55,6 +55,7 @@ from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.isolation import isolate_for
 from aiojobs_engine.lifetime.hosting import entering, hosted
 from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
+from aiojobs_engine.lifetime.singleton import Singleton
 from aiojobs_engine.listing import checked_cursor
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
@@ -80,8 +81,7 @@ class Engine(Declaring):
         registry: the job types.
         settings: the configuration in force.
         target: the `module:attribute` that a command line loaded it from, None elsewhere.
-        jobs, queues, dead, cron, limits, workers, types, failures, exports: the desks for people and
-            programs.
+        jobs, queues, dead, cron, limits, workers, types, failures, exports: the desks for people.
     """
 
     def __init__(
@@ -302,6 +302,19 @@ class Engine(Declaring):
             JobNotFound: it is not stored.
         """
         return await explain(self._life.door(), job_id)
+
+    def singleton(self, name: str, *, timeout: float | None = None, lease: float | None = None) -> Singleton:
+        """Hold the lock `name` inside `async with`, one holder among all processes of this store.
+
+        It waits `timeout` seconds for it, None for ever. The lease (`worker.lease` seconds) is renewed; when
+        it is lost all the same, what runs inside is cancelled and `SingletonLost` raised.
+        """
+        return Singleton(
+            self._life.door,
+            name,
+            lease=self.settings.worker.lease if lease is None else lease,
+            timeout=timeout,
+        )
 
     async def health(self) -> Health:
         """Whether jobs get done, and what is in the way; a store that can't be reached is an answer too."""

@@ -91,6 +91,8 @@ def _named(queue: str, type_: str | None, *, by_key: bool) -> str:
 def _row(limit: LimitStatus) -> tuple[object, ...]:
     whom = "queue" if limit.type is None else "each key" if limit.by_key else "type"
     origin = limit.origin if limit.in_force else f"{limit.origin}, overruled"
+    if limit.closed_until is not None:
+        origin = f"{origin}, closed until {limit.closed_until:%Y-%m-%d %H:%M:%SZ}"
     return (
         limit.queue,
         limit.type or "",

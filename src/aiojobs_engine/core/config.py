@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from aiojobs_engine.core.breaker import Breaker
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.limiting import Concurrency, Rate
 from aiojobs_engine.core.limits import LARGEST_WEIGHT, LEAST_WEIGHT, PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
@@ -91,6 +92,7 @@ class OptionSettings(_Section, frozen=True, kw_only=True):
     concurrency: int | Concurrency | None = None
     rate_limit: str | Rate | None = None
     cost: AtLeastOne | None = None
+    breaker: Breaker | None = None
     listeners: "ListenerOverrides | None" = None
     delivery: "DeliveryOverrides | None" = None
 

@@ -1,6 +1,7 @@
 """Every error a caller can meet, and the three signals that a handler raises to speak to the engine."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from difflib import get_close_matches
 
 
@@ -168,6 +169,26 @@ class LeaseLostError(EngineError):
     """Another worker holds the job now; nothing that this run writes is accepted any more."""
 
 
+class SingletonHeld(EngineError):
+    """Somebody else holds the singleton; the attributes say which and who."""
+
+    def __init__(self, name: str, owner: str) -> None:
+        """Keep `name` and `owner` as attributes."""
+        self.name = name
+        self.owner = owner
+        super().__init__(f"singleton {name!r} is held by {owner or 'somebody else'}")
+
+
+class SingletonLost(EngineError):
+    """The singleton's lease ended while it was held: the store was not reached, or the loop stood still."""
+
+    def __init__(self, name: str, owner: str) -> None:
+        """Keep `name` and `owner` as attributes."""
+        self.name = name
+        self.owner = owner
+        super().__init__(f"singleton {name!r} was lost by {owner}; another process may hold it now")
+
+
 class ForkedEngineError(EngineError):
     """The engine was opened in another process; open a new one after a fork."""
 
@@ -202,6 +223,19 @@ def _number(seconds: object, owner: str) -> float:
     return seconds
 
 
+def _retry_after(header: str) -> tuple[float, datetime | None]:
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few handlers need it, and it is slow to import
+
+    text = header.strip()
+    if text.isascii() and text.isdecimal():
+        return float(text), None
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError as error:
+        raise ConfigError(f"Retry-After is seconds or a date of HTTP, got {header!r:.80}") from error
+    return 0.0, at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
 class Snooze(Signal):
     """Run again after `seconds`; no attempt is counted against the policy."""
 
@@ -225,13 +259,20 @@ class Discard(Signal):
 
 
 class RetryLater(Signal):
-    """Count a failed attempt and run again after `seconds` instead of the policy's delay."""
+    """Count a failed attempt and run again after `seconds` instead of the policy's delay.
 
-    def __init__(self, seconds: float) -> None:
-        """Keep `seconds`, at least 0.
+    A header may be given as it came, seconds or a date: `RetryLater(response.headers["Retry-After"])`.
+    """
+
+    def __init__(self, seconds: float | str) -> None:
+        """Keep `seconds`, at least 0, or the instant of the header's date as `at`.
 
         Raises:
-            ConfigError: they are no number.
+            ConfigError: they are neither a number nor such a header.
         """
-        self.seconds = _number(seconds, type(self).__name__)
+        self.at: datetime | None = None
+        if isinstance(seconds, str):
+            self.seconds, self.at = _retry_after(seconds)
+        else:
+            self.seconds = _number(seconds, type(self).__name__)
         super().__init__(seconds)

@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar, cast
 
 import msgspec
 
+from aiojobs_engine.core.breaker import Breaker, checked_breaker
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
 from aiojobs_engine.core.flow import Step
 from aiojobs_engine.core.limiting import (
@@ -94,6 +95,7 @@ class TypeOptions(CommonOptions, total=False):
     run_in: RunIn
     concurrency: int | Concurrency
     rate_limit: str | Rate
+    breaker: Breaker | bool
 
 
 _COMMON = frozenset(CommonOptions.__annotations__)
@@ -284,4 +286,5 @@ _CHECKS = {
     "fair_weight": _weight,
     "concurrency": checked_concurrency,
     "rate_limit": checked_rate_limit,
+    "breaker": checked_breaker,
 }

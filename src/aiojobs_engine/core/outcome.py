@@ -1,6 +1,7 @@
 """What became of one run, as a value: the executor makes it, the finalizer decides what follows."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -43,12 +44,14 @@ class Failed:
 
     Attributes:
         delay: seconds that the handler itself asked for (`RetryLater`), None for the policy's.
+        not_before: the instant that it asked for instead.
         permanent: no retry can help (the payload doesn't fit the handler), so no policy is asked.
     """
 
     error: BaseException
     delay: float | None = None
     permanent: str | None = None
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.desks.cron import CronStatus, statuses
 from aiojobs_engine.lifetime.session import Session
 from aiojobs_engine.ports.control import WorkerRecord
+from aiojobs_engine.ports.flow import LimitRecord
 from aiojobs_engine.ports.inspector import QueueStats
 
 OLD_SECONDS = 300.0
@@ -51,13 +52,20 @@ async def health(session: Session) -> Health:
         queues = await session.store.queues()
         workers = await session.store.workers()
         crons = await statuses(session, await session.store.crons())
+        limits = await session.store.limits()
     except BackendError as error:
         return Health(ok=False, problems=[f"the store doesn't answer: {error}"], backend=False)
     silent_after = session.settings.worker.lease * _SILENT_LEASES * 1000
     now = session.clock.now()
     alive = [worker for worker in workers if now - worker.beat_at <= silent_after]
     ages = [queue.oldest_age for queue in queues if queue.oldest_age is not None and not queue.paused]
-    problems = [*_unserved(queues, alive), *_old(queues), *_silent(workers, alive), *_late(crons)]
+    problems = [
+        *_unserved(queues, alive),
+        *_old(queues),
+        *_silent(workers, alive),
+        *_late(crons),
+        *_broken(limits),
+    ]
     return Health(
         ok=not problems,
         problems=problems,
@@ -98,6 +106,14 @@ def _old(queues: list[QueueStats]) -> list[str]:
 def _silent(workers: list[WorkerRecord], alive: list[WorkerRecord]) -> list[str]:
     living = {worker.id for worker in alive}
     return [f"worker {worker.id} is silent" for worker in workers if worker.id not in living]
+
+
+def _broken(limits: list[LimitRecord]) -> list[str]:
+    return [
+        f"the breaker of {record.limit.type!r} in queue {record.limit.queue!r} is open: its runs fail"
+        for record in limits
+        if record.limit.origin == "breaker"
+    ]
 
 
 def _late(crons: list[CronStatus]) -> list[str]:

@@ -94,10 +94,11 @@ class LimitsDesk:
         await self._open().store.set_limits([limit])
 
     async def reset(self, queue: str, *, type: str | None = None, by_key: bool = False) -> None:
-        """Take back what was set here; what the code says holds again. May be repeated."""
+        """Take back what was set here, and close a breaker: what the code says holds. May be repeated."""
         group = _group(queue, type, by_key=by_key)
         none = Limit(queue=group.queue, type=group.type, by_key=group.by_key)
-        await self._open().store.set_limits([none])
+        breaker = msgspec.structs.replace(none, origin="breaker")
+        await self._open().store.set_limits([none, breaker])
 
 
 def _group(queue: str, type: str | None, *, by_key: bool) -> Group:

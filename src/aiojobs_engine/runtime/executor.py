@@ -74,8 +74,8 @@ def _raised(error: BaseException) -> Outcome:
                 return Snoozed(clamped(seconds))
             case Discard(reason=reason):
                 return Discarded(reason)
-            case RetryLater(seconds=seconds):
-                return Failed(signal, delay=clamped(seconds))
+            case RetryLater(seconds=seconds, at=at):
+                return Failed(signal, delay=clamped(seconds), not_before=at)
             case _:
                 pass
     return Failed(error)

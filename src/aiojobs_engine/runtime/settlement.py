@@ -21,7 +21,7 @@ from aiojobs_engine.core.events import (
     JobRetrying,
     event_of,
 )
-from aiojobs_engine.core.instant import Instant, later
+from aiojobs_engine.core.instant import Instant, instant, later
 from aiojobs_engine.core.limits import shortened
 from aiojobs_engine.core.masking import Masker
 from aiojobs_engine.core.outcome import (
@@ -38,7 +38,7 @@ from aiojobs_engine.core.outcome import (
     Succeeded,
     WorkerLost,
 )
-from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
+from aiojobs_engine.core.retry import GiveUp, Requeue, Retry, clamped
 from aiojobs_engine.core.state import Status, parent_status
 from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
 from aiojobs_engine.ports.backend import Settlement
@@ -127,6 +127,8 @@ class Decider:
             decision = policy.decide(failures, outcome.error, self._rng)
         if isinstance(decision, Requeue):
             delay = decision.delay if outcome.delay is None else outcome.delay
+            if outcome.not_before is not None:
+                delay = clamped(max(0.0, (instant(outcome.not_before) - now) / 1000))
             return _later(run, Status.RETRYING, now, delay, error)
         if run.job_type.can_salvage(claim):
             return _later(run, Status.RETRYING, now, 0.0, error, cursor=SALVAGE)

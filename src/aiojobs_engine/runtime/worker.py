@@ -14,9 +14,8 @@ from typing import Any
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import BackendError, ConfigError
 from aiojobs_engine.core.instant import Instant
-from aiojobs_engine.core.limiting import changed_limits
 from aiojobs_engine.core.limits import checked_name
-from aiojobs_engine.core.options import declared_limits, published
+from aiojobs_engine.core.options import published
 from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.cron import CronEntry
@@ -25,6 +24,7 @@ from aiojobs_engine.runtime.burst import Burst
 from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.deadlines import Deadlines
 from aiojobs_engine.runtime.finalizer import Finalizer
+from aiojobs_engine.runtime.flow_control import declare_limits, with_breakers
 from aiojobs_engine.runtime.heartbeat import Heartbeat
 from aiojobs_engine.runtime.observing import Observing, Sampler
 from aiojobs_engine.runtime.outage import Outage
@@ -96,7 +96,9 @@ class Worker:
         self._settings = settings
         self._clock = clock
         self._resources = resources
-        self._observing = observing or Observing()
+        self._observing, self._breakers = with_breakers(
+            observing or Observing(), store, clock, registry, settings
+        )
         self._outage = Outage(clock)
         self._agents = AgentGroup(clock, self._outage)
         self._stopping = Wake(clock)
@@ -248,7 +250,7 @@ class Worker:
         self._started_at = self._clock.now()
         async with self._entered_resources():
             await self._store.publish(self._type_records())
-            await self._declare_limits()
+            await declare_limits(self._store, self._runs.options, self._settings, self._watch)
             if self._scheduler is not None:
                 await self._scheduler.announce()
             await self._heartbeat.beat()
@@ -295,6 +297,8 @@ class Worker:
         self._agents.start("pruner", self._pruner.run)
         self._agents.start("watcher", self._watcher.run)
         self._agents.start("beginner", self._watcher.note_begun)
+        if self._breakers is not None:
+            self._agents.start("breakers", self._breakers.run)
         if self._scheduler is not None:
             self._agents.start("scheduler", self._scheduler.run)
         if self._observing.observers:
@@ -372,13 +376,6 @@ class Worker:
             started_at=self._started_at,
             beat_at=self._clock.now(),
         )
-
-    async def _declare_limits(self) -> None:
-        """Let the limits hold that code and configuration say, and none that they say no more."""
-        declared = declared_limits(self._runs.options, self._settings.queues, self._watch.queues)
-        stored = [record.limit for record in await self._store.limits()]
-        if changed := changed_limits(declared, stored):
-            await self._store.set_limits(changed)
 
     def _type_records(self) -> list[TypeRecord]:
         return [
