@@ -11,6 +11,7 @@ import dispatch
 import drain
 import failing
 import idle
+import imports
 import payload
 import pickup
 import processes
@@ -19,7 +20,7 @@ from harness.figures import Figure, Scenario, as_markdown, machine, table
 
 SCENARIOS = [
     module.SCENARIO
-    for module in (drain, sleepers, dispatch, pickup, idle, processes, payload, failing, backlog)
+    for module in (drain, sleepers, dispatch, pickup, idle, processes, payload, failing, backlog, imports)
 ]
 
 
