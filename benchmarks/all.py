@@ -10,6 +10,7 @@ import backlog
 import dispatch
 import drain
 import failing
+import features
 import idle
 import imports
 import payload
@@ -20,7 +21,19 @@ from harness.figures import Figure, Scenario, as_markdown, machine, table
 
 SCENARIOS = [
     module.SCENARIO
-    for module in (drain, sleepers, dispatch, pickup, idle, processes, payload, failing, backlog, imports)
+    for module in (
+        drain,
+        sleepers,
+        dispatch,
+        pickup,
+        idle,
+        processes,
+        payload,
+        failing,
+        features,
+        backlog,
+        imports,
+    )
 ]
 
 

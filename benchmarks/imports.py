@@ -124,7 +124,7 @@ def _figures(rounds: _Rounds, small: _Imported) -> list[Figure]:
 
 SCENARIO = Scenario(
     name="imports",
-    about="Rows of CSV (email, name, age) with a key, an empty handler, default settings, one worker process.",
+    about="Rows of CSV (email, name, age) with a key, an empty handler, one worker process.",
     measure=measure,
     options=Options(jobs=1_000_000, repeats=5),
     quick=Options(jobs=200_000, repeats=1),
