@@ -74,6 +74,7 @@ class TypeOptions(CommonOptions, total=False):
 
     name: str
     run_in: RunIn
+    kind: str
 
 
 _COMMON = frozenset(CommonOptions.__annotations__)
@@ -237,5 +238,6 @@ _CHECKS = {
     "result_ttl": _seconds,
     "max_crashes": _crashes,
     "run_in": _run_in,
+    "kind": _name,
     "unique": _unique,
 }
