@@ -137,7 +137,8 @@ CRON = {
 }
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
-    "engine": ["Engine", *DESKS, "Health", "load_settings"],
+    "engine": ["Engine", *DESKS, "Explanation", "Reason", "Health", "load_settings"],
+    "logging": ["JobLogFilter"],
     "jobs": [
         "JobRegistry",
         "JobType",

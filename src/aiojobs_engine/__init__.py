@@ -66,12 +66,14 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.desks.explain import Explanation, Reason
 from aiojobs_engine.desks.health import Health
 from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
+from aiojobs_engine.runtime.job_logs import JobLogFilter
 from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.settings import load_settings
 
@@ -91,6 +93,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "ErrorInfo",
+    "Explanation",
     "ExportError",
     "ExportNotFound",
     "ExportType",
@@ -117,6 +120,7 @@ __all__ = [
     "JobFailure",
     "JobHandle",
     "JobInterrupted",
+    "JobLogFilter",
     "JobNotFound",
     "JobProgressed",
     "JobRegistry",
@@ -133,6 +137,7 @@ __all__ = [
     "Page",
     "PayloadError",
     "PayloadTooLarge",
+    "Reason",
     "Requeue",
     "ResultExpiredError",
     "Retry",

@@ -37,6 +37,7 @@ from aiojobs_engine.core.status import UserId
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.explain import Explanation, explain
 from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.health import Health, health
@@ -291,6 +292,14 @@ class Engine(Declaring):
         async for event in follow(tail, matcher(user_id=user_id, type=type, job_id=job_id, kind=kind)):
             yield event
 
+    async def explain(self, job_id: str) -> Explanation:
+        """Why a job is not running, or what holds it; every reason that there is, the first to go first.
+
+        Raises:
+            JobNotFound: it is not stored.
+        """
+        return await explain(self._life.door(), job_id)
+
     async def health(self) -> Health:
         """Whether jobs get done, and what is in the way; a store that can't be reached is an answer too."""
         return await health(self._life.door())
@@ -304,12 +313,14 @@ class Engine(Declaring):
         await_retries: bool = True,
         cron: bool | None = None,
         on_entered: Callable[[], None] | None = None,
+        leave: Callable[[], None] | None = None,
     ) -> Worker:
         """A worker on the open engine, not running yet: `await worker.run()` runs it until `worker.stop()`.
 
         Args:
             cron: whether it fires cron entries; `worker.cron` says so without. A burst fires none.
             on_entered: called when the resources are entered.
+            leave: ends the process when a job blocks the loop past its timeout; by default it goes on.
 
         Raises:
             ConfigError: nothing is registered, or a number is out of range.
@@ -331,6 +342,7 @@ class Engine(Declaring):
             burst=burst,
             await_retries=await_retries,
             observing=session.observing,
+            rescue=self._life.rescue(leave, has_own_backend=self._has_own_backend),
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
         )

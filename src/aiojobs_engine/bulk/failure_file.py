@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -11,7 +11,7 @@ import anyio.to_thread
 from aiojobs_engine.bulk.columns import Cells, Columns, original
 from aiojobs_engine.bulk.sinks import Format, Sink, sink_of
 from aiojobs_engine.bulk.sinks.compression import compressed
-from aiojobs_engine.bulk.sources.records import RawRows, Unfit
+from aiojobs_engine.bulk.sources.records import RawRows, TableRows
 from aiojobs_engine.core.status import JobFailure
 
 MARKS = ("_row", "_field", "_error")
@@ -47,28 +47,12 @@ async def write_failures(failures: Failures, form: Format, write: Write) -> int:
     return count
 
 
-def unmarked(raw: RawRows, *, is_text: bool) -> RawRows:
-    """Rows as they stood in their first source, when they come from such a file; all others as they are.
-
-    Args:
-        is_text: formulas in the file were made harmless.
-    """
-    if not raw.records or not raw.records[0].keys() >= _MARKED:
-        return raw
-
-    def cleaned(record: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: original(value) if is_text and isinstance(value, str) else value
-            for name, value in record.items()
-            if name not in _MARKED
-        }
-
-    return RawRows(
-        raw.numbers,
-        [cleaned(record) for record in raw.records],
-        lambda position: cleaned(raw.original(position)),
-        [Unfit(unfit.number, cleaned(unfit.payload), unfit.message) for unfit in raw.unfit],
-    )
+def unmarked(raw: RawRows) -> RawRows:
+    """Rows as they stood in their first source, when they come from such a file; all others as they are."""
+    if isinstance(raw, TableRows):
+        return raw.without_columns(_MARKED, original) if raw.columns.keys() >= _MARKED else raw
+    is_marked = bool(raw.numbers) and raw.original(0).keys() >= _MARKED
+    return raw.without_columns(_MARKED) if is_marked else raw
 
 
 async def _encoded(failures: AsyncIterable[JobFailure], names: list[str], sink: Sink, pages: BinaryIO) -> int:

@@ -33,7 +33,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
 from aiojobs_engine.ports.control import Cancelled, Control, Keep, TypeRecord, WorkerRecord
 from aiojobs_engine.ports.cron import CronStore
-from aiojobs_engine.ports.inspector import Inspector, JobFilter, QueueStats, Result
+from aiojobs_engine.ports.inspector import Inspector, JobFilter, Outlook, QueueStats, Result
 from aiojobs_engine.ports.stream import EventStream
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "Keep",
     "Lease",
     "LeaseStatus",
+    "Outlook",
     "Promoted",
     "QueueStats",
     "Record",

@@ -1,5 +1,6 @@
 """What a handler sees of its own run."""
 
+import asyncio
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -7,93 +8,28 @@ from collections.abc import (
     Callable,
     Iterable,
     Mapping,
-    Sequence,
     Sized,
 )
 from contextvars import ContextVar
 from logging import Logger, LoggerAdapter
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from aiojobs_engine.core.codec import CarriedResult, encode_plain
-from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.codec import encode_plain
 from aiojobs_engine.core.errors import ConfigError, EngineError
 from aiojobs_engine.core.events import JobProgressed, event_of
-from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.limits import checked_count, checked_message, shortened
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, JobStatus, UserId
 from aiojobs_engine.ports.backend import Claim, Record
-from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.iterating import Build, CursorT, each_of, iterated
 from aiojobs_engine.runtime.offload import in_its_place
+from aiojobs_engine.runtime.run_port import RunPort
 
 _PROGRESS_PER_SECOND = 4
 
 T = TypeVar("T")
-
-
-class RunPort(Protocol):
-    """What a context needs from the worker around it."""
-
-    @property
-    def logger(self) -> Logger:
-        """Where handlers log to."""
-        ...
-
-    @property
-    def resources(self) -> Any:
-        """What the engine's resources yielded."""
-        ...
-
-    @property
-    def engine(self) -> Any:
-        """The engine itself."""
-        ...
-
-    @property
-    def storage(self) -> Storage:
-        """Where the rows of bulk jobs lie."""
-        ...
-
-    @property
-    def settings(self) -> Settings:
-        """The configuration of the engine."""
-        ...
-
-    def now(self) -> Instant:
-        """The wall clock, ms since the epoch."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds, for durations."""
-        ...
-
-    async def record(self, record: Record) -> None:
-        """Write under the lease.
-
-        Raises:
-            LeaseLostError: another worker holds the job.
-        """
-        ...
-
-    @property
-    def middleware(self) -> "Sequence[Middleware]":
-        """What wraps handlers, the outermost first."""
-        ...
-
-    async def in_thread(self, context: "JobContext", call: Callable[[], Any]) -> Any:
-        """Call a plain function in a thread; the slot stays taken until the thread ends."""
-        ...
-
-    async def in_process(self, fn: Callable[..., Any], payload: bytes) -> CarriedResult:
-        """Call a plain function, found by its name, on encoded arguments in a process."""
-        ...
-
-    def touch(self, claim: Claim) -> None:
-        """Start the deadline of a bulk or iterable job anew."""
-        ...
 
 
 class JobContext:
@@ -366,6 +302,11 @@ class StopAtCheckpoint(BaseException):
 _current: ContextVar[JobContext | None] = ContextVar("aiojobs_engine_job", default=None)
 
 
+def job_here() -> JobContext | None:
+    """The context of the job that runs in this task or thread, None elsewhere."""
+    return _current.get()
+
+
 def current_job() -> JobContext:
     """The context of the job that runs in this task or thread.
 
@@ -376,6 +317,16 @@ def current_job() -> JobContext:
     if context is None:
         raise NoCurrentJob("current_job() works inside a handler only")
     return context
+
+
+def job_of(task: "asyncio.Task[Any]") -> Claim | None:
+    """The claim of the job that a task works for, also one that the handler started; from any thread.
+
+    None for other tasks, and before Python 3.12, where a task doesn't tell its context.
+    """
+    get_context = getattr(task, "get_context", None)
+    context = None if get_context is None else get_context().get(_current)
+    return None if context is None else context.claim
 
 
 def enter_context(context: JobContext) -> None:

@@ -157,6 +157,11 @@ class Ledger:
         """Store an event of `kind` about the job as it stands; `own` are the kind's own fields."""
         self.log.append(event_of(kind, job.envelope, job.status, job.counters, job.attempt, now, *own))
 
+    def ahead_of(self, job: StoredJob) -> int:
+        """How many pending jobs of its queue and type come before a pending one."""
+        lane = self._lanes[job.envelope.queue].get(job.envelope.type)
+        return 0 if lane is None or job.envelope.v > VERSION else lane.before(job)
+
     def has_work(self, watch: Watch) -> bool:
         """Whether a claim would find something."""
         return any(True for _ in self._watched(watch))
