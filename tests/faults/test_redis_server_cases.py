@@ -253,7 +253,9 @@ async def test_a_job_whose_record_is_damaged_holds_up_no_other(own_server: Serve
         if damage == "gone":
             own_server.run("HDEL", "aiojobs:{aiojobs}:body", field)
         else:
-            own_server.run("HSET", "aiojobs:{aiojobs}:body", field, "x" if damage == "cut short" else "x" * 200)
+            own_server.run(
+                "HSET", "aiojobs:{aiojobs}:body", field, "x" if damage == "cut short" else "x" * 200
+            )
 
         claims = await stage.take(10)
 
