@@ -7,11 +7,13 @@ import os
 from dataclasses import asdict
 
 import backlog
+import crons
 import dispatch
 import drain
 import failing
 import features
 import idle
+import imports
 import payload
 import pickup
 import processes
@@ -20,7 +22,20 @@ from harness.figures import Figure, Scenario, as_markdown, machine, table
 
 SCENARIOS = [
     module.SCENARIO
-    for module in (drain, sleepers, dispatch, pickup, idle, processes, payload, failing, features, backlog)
+    for module in (
+        drain,
+        sleepers,
+        dispatch,
+        crons,
+        pickup,
+        idle,
+        processes,
+        payload,
+        failing,
+        features,
+        backlog,
+        imports,
+    )
 ]
 
 

@@ -16,7 +16,7 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant, instant, moment
 from aiojobs_engine.core.schedule import NICKNAMES, CronSpec, Schedule, delay_of, fire_id
 
-EXAMPLES = 100 if os.environ.get("AIOJOBS_CI") == "1" else 40
+EXAMPLES = int(os.environ.get("AIOJOBS_EXAMPLES") or (100 if os.environ.get("AIOJOBS_CI") == "1" else 40))
 ZONES = [
     "UTC",
     "Europe/Berlin",

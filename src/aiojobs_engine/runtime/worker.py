@@ -15,11 +15,11 @@ from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import BackendError, ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.limits import checked_name
-from aiojobs_engine.core.options import published
-from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
+from aiojobs_engine.ports.backend import Store, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.cron import CronEntry
 from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.runtime.announcing import type_records
 from aiojobs_engine.runtime.burst import Burst
 from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.deadlines import Deadlines
@@ -249,7 +249,7 @@ class Worker:
         """
         self._started_at = self._clock.now()
         async with self._entered_resources():
-            await self._store.publish(self._type_records())
+            await self._store.publish(type_records(self._registry, self._runs.options))
             await declare_limits(self._store, self._runs.options, self._settings, self._watch)
             if self._scheduler is not None:
                 await self._scheduler.announce()
@@ -376,18 +376,6 @@ class Worker:
             started_at=self._started_at,
             beat_at=self._clock.now(),
         )
-
-    def _type_records(self) -> list[TypeRecord]:
-        return [
-            TypeRecord(
-                name=name,
-                kind=job_type.kind,
-                queue=self._runs.options[name].queue,
-                options=published(self._runs.options[name]),
-                schema=job_type.arguments.schema(),
-            )
-            for name, job_type in self._registry.types.items()
-        ]
 
 
 def _limit(settings: Settings, concurrency: int | None) -> int:
