@@ -1,4 +1,4 @@
-"""Ten thousand schedules that are due at once, over as many bare enqueues."""
+"""Ten thousand schedules that are due at once, over as many bare enqueues, in CPU time of all threads."""
 
 import time
 from datetime import UTC, datetime
@@ -32,9 +32,9 @@ async def measure(options: Options) -> list[Figure]:
             firing.append(await _fire(place, options.jobs))
         above.append(firing[-1] - bare[-1])
     return [
-        figure("a schedule that is due, above a bare enqueue", above, "µs", at_most=60),
-        figure("a schedule that is due", firing, "µs"),
-        figure("a bare enqueue", bare, "µs"),
+        figure("CPU of a schedule that is due, above a bare enqueue", above, "µs", at_most=60),
+        figure("CPU of a schedule that is due", firing, "µs"),
+        figure("CPU of a bare enqueue", bare, "µs"),
     ]
 
 
@@ -43,10 +43,10 @@ async def _enqueue(place: Place, jobs: int) -> float:
     store = SqliteBackend(place.database, clock=clock)
     await store.open()
     envelopes = [_job(f"job-{number}", clock.now()) for number in range(jobs)]
-    started = time.perf_counter()
+    started = time.process_time()
     for start in range(0, jobs, _SLICE):
         await store.enqueue(envelopes[start : start + _SLICE])
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     await store.close()
     return seconds / jobs * _MICROSECONDS
 
@@ -63,9 +63,9 @@ async def _fire(place: Place, jobs: int) -> float:
     scheduler = Scheduler(store, clock)
     await scheduler.tick()
     clock.set_wall(instant(START.replace(hour=12, minute=0, second=0)))
-    started = time.perf_counter()
+    started = time.process_time()
     await scheduler.tick()
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     fired = sum((await store.counts()).values())
     await store.close()
     if fired != jobs:

@@ -385,7 +385,7 @@ def _places(draw: st.DrawFn) -> tuple[str, datetime]:
 
 
 @pytest.mark.case("C11")
-@pytest.mark.timeout(240)  # the oracle looks at every minute
+@pytest.mark.timeout(240 if EXAMPLES < 1_000 else 1_200)  # the oracle looks at every minute
 @given(st.tuples(*map(_fields, range(5))), _places())
 @settings(max_examples=EXAMPLES, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 def test_the_schedule_equals_a_scan_of_every_minute(
