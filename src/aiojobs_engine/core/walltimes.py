@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 _SECONDS = "second"
 _DAY = timedelta(days=1)
@@ -35,7 +35,7 @@ def following_walls(
     def following(wall: datetime) -> datetime | None:
         day = wall.date()
         if day.month in months and fits(day) and (later := _later(times, wall)) is not None:
-            return datetime(day.year, day.month, day.day, *later)
+            return datetime.combine(day, time(*later))
         last = day + furthest
         while True:
             day += _DAY
@@ -44,7 +44,7 @@ def following_walls(
             if day.month not in months:
                 day = _last_of_month(day)
             elif fits(day):
-                return datetime(day.year, day.month, day.day, *first)
+                return datetime.combine(day, time(*first))
 
     return following
 
