@@ -79,6 +79,8 @@ MEANINGS = {
     "queues.concurrency": "how many run at once, in all workers",
     "queues.rate_limit": "how many start in a time, like `100/minute`; or a table with `rate`, `burst`, `sliding`",
     "queues.fair_by": "whose jobs take turns: `user_id`, `type`, or the name of an argument",
+    "queues.max_pending": "how many pending jobs it may have; none is without bound",
+    "queues.overflow": "what becomes of one more",
     "queues.weights": "how many turns some of them have, by their text; 1 for the others",
     "jobs.listeners": "`[listeners]` for these jobs alone",
     "jobs.delivery": "`[delivery]` for these jobs alone",

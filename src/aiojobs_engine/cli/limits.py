@@ -1,13 +1,16 @@
 """`limits`: list, set, reset."""
 
+from typing import get_args
+
 import click
 
 from aiojobs_engine.cli.lazy import NamingGroup
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
 from aiojobs_engine.cli.output import note, print_json, print_table
+from aiojobs_engine.core.gates import Overflow
 from aiojobs_engine.desks.limits import LimitStatus
 
-_COLUMNS = ("queue", "type", "for", "at once", "rate", "running", "room", "from")
+_COLUMNS = ("queue", "type", "for", "at once", "rate", "pending", "running", "room", "from")
 
 _type_option = click.option("--type", "type_", metavar="NAME", help="Of this type in the queue.")
 _key_option = click.option("--by-key", is_flag=True, help="Of each key of the type by itself.")
@@ -42,12 +45,18 @@ def list_command(target: str | None, url: str | None, *, as_json: bool) -> None:
 @_key_option
 @click.option("--concurrency", type=click.IntRange(0), metavar="N", help="At most so many at once.")
 @click.option("--rate", metavar="RATE", help="At most so many in a time, like 100/minute.")
+@click.option("--max-pending", type=click.IntRange(1), metavar="N", help="At most so many pending jobs.")
+@click.option(
+    "--overflow", type=click.Choice(get_args(Overflow)), default="refuse", help="What becomes of more."
+)
 @url_option
 def set_command(
     arguments: tuple[str, ...],
     type_: str | None,
     concurrency: int | None,
     rate: str | None,
+    max_pending: int | None,
+    overflow: Overflow,
     url: str | None,
     *,
     by_key: bool,
@@ -58,7 +67,13 @@ def set_command(
     async def work() -> None:
         async with opened(target, url) as engine:
             await engine.limits.set(
-                queue, type=type_, by_key=by_key, concurrency=concurrency, rate_limit=rate
+                queue,
+                type=type_,
+                by_key=by_key,
+                concurrency=concurrency,
+                rate_limit=rate,
+                max_pending=max_pending,
+                overflow=overflow,
             )
             note(f"{_named(queue, type_, by_key=by_key)} is limited from the next claim on")
 
@@ -99,6 +114,7 @@ def _row(limit: LimitStatus) -> tuple[object, ...]:
         whom,
         "" if limit.concurrency is None else limit.concurrency,
         limit.rate or "",
+        "" if limit.max_pending is None else limit.max_pending,
         limit.running,
         "" if limit.room is None else limit.room,
         origin,

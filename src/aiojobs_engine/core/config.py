@@ -7,6 +7,7 @@ import msgspec
 
 from aiojobs_engine.core.breaker import Breaker
 from aiojobs_engine.core.errors import ConfigError
+from aiojobs_engine.core.gates import Overflow
 from aiojobs_engine.core.limiting import Concurrency, Rate
 from aiojobs_engine.core.limits import LARGEST_WEIGHT, LEAST_WEIGHT, PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
 from aiojobs_engine.core.masking import Masker, masker_of
@@ -105,12 +106,17 @@ class QueueSettings(_Section, frozen=True, kw_only=True):
         rate_limit: how many start in a time, like "100/minute".
         fair_by: whose jobs take turns: `user_id`, `type`, or the name of an argument. Jobs that have
             none share their turns.
+        max_pending: how many pending jobs it may have; None is no bound.
+        overflow: what becomes of a job that finds no room: it is refused with `QueueFull`, or its dispatcher
+            waits, or it or the oldest one is discarded.
         weights: turns of some of them, by their text; 1 for the others, within 0.001 to 1,000.
     """
 
     concurrency: Annotated[int, msgspec.Meta(ge=0)] | None = None
     rate_limit: str | Rate | None = None
     fair_by: Name | None = None
+    max_pending: AtLeastOne | None = None
+    overflow: Overflow = "refuse"
     weights: dict[str, Weight] = {}
 
 

@@ -205,6 +205,15 @@ class BackendFull(BackendError):
     """The store has no room (disk, memory or its bound); nothing was written."""
 
 
+class QueueFull(BackendFull):
+    """The queue has as many pending jobs as it may have; this one is not stored."""
+
+    def __init__(self, queue: str) -> None:
+        """Keep `queue` as an attribute."""
+        self.queue = queue
+        super().__init__(f"queue {queue!r} is full: dispatch again later, or raise its max_pending")
+
+
 class SchemaMismatch(BackendError):
     """The store was written by a newer release, or by another program."""
 

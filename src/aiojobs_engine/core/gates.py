@@ -9,6 +9,9 @@ from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.rates import RateLimit, RateState, opens_at, room, taken
 
 Origin = Literal["code", "desk", "breaker"]
+Overflow = Literal["refuse", "wait", "drop_oldest", "drop_newest"]
+SHED = "shed"
+"""The reason of a job that was discarded because its queue was full."""
 
 
 class Group(NamedTuple):
@@ -29,6 +32,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         concurrency: the most that run at once, at least 0; None is no bound.
         rate: how much may start; None is no bound.
         closed_until: nothing starts before this instant.
+        max_pending: of a queue, the most jobs that are `pending`; None is no bound.
+        overflow: what becomes of those that are too many; see `FlowStore`.
         origin: `code` comes from decorators and configuration, `desk` was set at run time and wins over it,
             `breaker` holds beside both.
     """
@@ -39,6 +44,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     concurrency: int | None = None
     rate: RateLimit | None = None
     closed_until: Instant | None = None
+    max_pending: int | None = None
+    overflow: Overflow = "refuse"
     origin: Origin = "desk"
 
     @property
@@ -49,7 +56,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_empty(self) -> bool:
         """Whether it limits nothing."""
-        return self.concurrency is None and self.rate is None and self.closed_until is None
+        said = (self.concurrency, self.rate, self.closed_until, self.max_pending)
+        return all(each is None for each in said)
 
 
 def in_force(limits: Iterable[Limit]) -> dict[Group, Limit]:
@@ -66,6 +74,8 @@ def in_force(limits: Iterable[Limit]) -> dict[Group, Limit]:
             by_key=group.by_key,
             concurrency=min(caps, default=None),
             rate=said.rate,
+            max_pending=said.max_pending,
+            overflow=said.overflow,
             closed_until=max(
                 (each.closed_until for each in (said, breaker) if each and each.closed_until is not None),
                 default=None,

@@ -139,7 +139,10 @@ def changed_limits(declared: Iterable[Limit], stored: Iterable[Limit]) -> list[L
     return [
         limit
         for limit in declared
-        if there.get(limit.group, msgspec.structs.replace(limit, concurrency=None, rate=None)) != limit
+        if there.get(
+            limit.group, msgspec.structs.replace(limit, concurrency=None, rate=None, max_pending=None)
+        )
+        != limit
     ]
 
 

@@ -83,7 +83,11 @@ def declared_limits(
     for name in watched:
         queue = queues.get(name) or QueueSettings()
         slots = None if queue.concurrency is None else Concurrency(queue.concurrency)
-        found += limits_of(name, "", slots, checked_rate_limit(queue.rate_limit, f"queues.{name}.rate_limit"))
+        rate = checked_rate_limit(queue.rate_limit, f"queues.{name}.rate_limit")
+        found += [
+            msgspec.structs.replace(limit, max_pending=queue.max_pending, overflow=queue.overflow)
+            for limit in limits_of(name, "", slots, rate)
+        ]
     return found
 
 

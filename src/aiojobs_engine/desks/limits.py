@@ -1,11 +1,12 @@
 """`engine.limits`: looking at limits, and changing them while workers run."""
 
 from datetime import datetime
+from typing import get_args
 
 import msgspec
 
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.gates import Group, Limit, Origin
+from aiojobs_engine.core.gates import Group, Limit, Origin, Overflow
 from aiojobs_engine.core.instant import moment
 from aiojobs_engine.core.limiting import Rate, checked_concurrency, checked_rate_limit
 from aiojobs_engine.core.limits import checked_name
@@ -28,6 +29,7 @@ class LimitStatus(msgspec.Struct, frozen=True, kw_only=True):
         running: the jobs under it that run; by key those of all keys.
         room: how many its rate lets start now; None without a rate, and by key.
         closed_until: nothing starts before this instant.
+        max_pending: how many pending jobs the queue may have; `overflow` says what becomes of more.
     """
 
     queue: str
@@ -42,6 +44,8 @@ class LimitStatus(msgspec.Struct, frozen=True, kw_only=True):
     running: int
     room: int | None
     closed_until: datetime | None
+    max_pending: int | None
+    overflow: Overflow
 
 
 class LimitsDesk:
@@ -69,6 +73,8 @@ class LimitsDesk:
         by_key: bool = False,
         concurrency: int | None = None,
         rate_limit: str | Rate | None = None,
+        max_pending: int | None = None,
+        overflow: Overflow = "refuse",
     ) -> None:
         """Limit a queue, a type in it, or each key of that type, from the next claim on; running jobs go on.
 
@@ -79,8 +85,14 @@ class LimitsDesk:
         """
         slots = checked_concurrency(concurrency, "concurrency")
         rate = checked_rate_limit(rate_limit, "rate_limit")
-        if slots is None and rate is None:
-            raise ConfigError("a limit needs concurrency or rate_limit; limits.reset takes one back")
+        if slots is None and rate is None and max_pending is None:
+            raise ConfigError(
+                "a limit needs concurrency, rate_limit or max_pending; limits.reset takes one back"
+            )
+        if max_pending is not None and (type is not None or max_pending < 1):
+            raise ConfigError("max_pending is of a whole queue, and at least 1")
+        if overflow not in get_args(Overflow):
+            raise ConfigError(f"overflow is one of {', '.join(get_args(Overflow))}, got {overflow!r:.80}")
         if (slots is not None and slots.by) or (rate is not None and rate.by):
             raise ConfigError("the arguments that make keys are set in code; here it is by_key=True")
         group = _group(queue, type, by_key=by_key)
@@ -90,6 +102,8 @@ class LimitsDesk:
             by_key=group.by_key,
             concurrency=None if slots is None else slots.limit,
             rate=None if rate is None else rate.limit(),
+            max_pending=max_pending,
+            overflow=overflow,
         )
         await self._open().store.set_limits([limit])
 
@@ -123,6 +137,8 @@ def _status(record: LimitRecord) -> LimitStatus:
         running=record.running,
         room=record.room,
         closed_until=None if limit.closed_until is None else moment(limit.closed_until),
+        max_pending=limit.max_pending,
+        overflow=limit.overflow,
     )
 
 

@@ -16,9 +16,11 @@ from aiojobs_engine.core.errors import (
     EngineError,
     IdConflict,
     PayloadError,
+    QueueFull,
 )
 from aiojobs_engine.core.flow import Step
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.dispatching.admission import admitted, submitted
 from aiojobs_engine.dispatching.flows import check_unique, dispatch_flow, store_linked
 from aiojobs_engine.dispatching.names import NamedType, argument_names, parted_queue
 from aiojobs_engine.handle import JobHandle
@@ -70,10 +72,10 @@ class Dispatcher:
                 return JobHandle(envelope.id, self._open, created=created[envelope.id])
             tracing = session.tracing()
             if tracing is None:
-                answer = await session.writes.submit(envelope)
+                answer = await submitted(session, envelope)
             else:
                 with tracing.send(envelope) as carrying:
-                    answer = await session.writes.submit(carrying)
+                    answer = await submitted(session, carrying)
         except (BackendFull, ConfigError):
             if job.kind == "import" and "id" not in job.options:
                 await session.storage.remove(job.id)
@@ -157,11 +159,19 @@ class Dispatcher:
             )
             raise
         for index, answer in enumerate(answers, first):
+            if answer.refused:
+                try:
+                    await admitted(session, envelopes[index - first])
+                except QueueFull as error:
+                    raise _at(error, index) from error
             if answer.missing is not None:
                 raise _at(DependencyNotFound(answer.missing), index)
             if answer.conflict:
                 raise _at(IdConflict(answer.job_id), index)
-        return [JobHandle(answer.job_id, self._open, created=answer.created) for answer in answers]
+        return [
+            JobHandle(answer.job_id, self._open, created=answer.created or answer.refused)
+            for answer in answers
+        ]
 
 
 async def _job(

@@ -117,12 +117,14 @@ class Enqueued(msgspec.Struct, frozen=True, gc=False):
     Of a unique job that lost, `job_id` is the one that kept it out.
     `missing` names a job that an envelope of the call needs and that is not stored, or the batch of one, when
     that is none or takes no members any more; nothing of the call was stored then.
+    `refused`: its queue is full and refuses, or lets dispatchers wait; it is not stored.
     """
 
     job_id: str
     created: bool
     conflict: bool = False
     missing: str | None = None
+    refused: bool = False
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -10,6 +10,13 @@ jobs those that come first in claim order may be claimed, as many as `core.gates
 are held back without being looked at by claims. Every change of a key's pending or running jobs, of its
 limits, and the time that `admitted` names, makes this anew.
 
+A queue may have a bound (`max_pending`) on its `pending` jobs. It is met by `enqueue`, after everything
+else, for new jobs that are due and bound to no others; jobs that become due later pass it. With the
+overflow `refuse` or `wait` those that find no room are not stored, the last of the batch first, and
+answered `refused`. With `drop_newest` they are stored and `discarded` in the same write, with `drop_oldest`
+the jobs of the queue that were accepted first are, of the lowest priority first: error and event have the
+reason `shed`. Chunks and members of batches are never dropped; what is dropped ends as any job does.
+
 Fair turns: a job with a `fair_key` gets its turn (`core.fairness.turns`) when it becomes `pending` for the
 first time, in the order of acceptance, and keeps it. Clock and ends are kept by queue and priority. A claim
 moves the clock to the turns it takes. A new clock stands at `core.fairness.SPAN` times the number of jobs

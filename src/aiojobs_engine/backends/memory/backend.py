@@ -10,6 +10,7 @@ from aiojobs_engine.backends.memory.inspector import MemoryInspector
 from aiojobs_engine.backends.memory.ledger import Ledger
 from aiojobs_engine.backends.memory.limits import MemoryLimits
 from aiojobs_engine.backends.memory.records import StoredJob, note_faults
+from aiojobs_engine.backends.memory.room import refuses, shed
 from aiojobs_engine.backends.memory.stream import MemoryStream
 from aiojobs_engine.backends.memory.unique import holder_of
 from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_linked, is_same_job
@@ -69,10 +70,14 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryLimits, MemoryInspector, Me
             if stored is None and (holder := holder_of(ledger, envelope, now)) is not None:
                 answers.append(Enqueued(holder.id, created=False))
                 continue
+            if stored is None and refuses(ledger, envelope, now):
+                answers.append(Enqueued(envelope.id, created=False, refused=True))
+                continue
             if stored is None:
                 ledger.add(body, now)
             is_conflict = stored is not None and not is_same_job(stored.envelope, envelope)
             answers.append(Enqueued(envelope.id, stored is None, is_conflict))
+        shed(ledger, [answer.job_id for answer in answers if answer.created], now)
         close_batches(ledger, envelopes, answers, now)
         finish(ledger, now)
         ledger.log.publish()

@@ -22,6 +22,7 @@ from aiojobs_engine.backends.sqlite.inspector import SqliteInspector
 from aiojobs_engine.backends.sqlite.linked import enqueue_linked
 from aiojobs_engine.backends.sqlite.migrate import migrate, raise_generation
 from aiojobs_engine.backends.sqlite.reader import Reader
+from aiojobs_engine.backends.sqlite.room import make_room
 from aiojobs_engine.backends.sqlite.settle import record, settle
 from aiojobs_engine.backends.sqlite.stream import SqliteStream, cursor_of
 from aiojobs_engine.backends.sqlite.transaction import Transaction
@@ -139,10 +140,10 @@ class SqliteBackend(SqliteControl, SqliteCron, SqliteLimits, SqliteInspector, Sq
         if not envelopes:
             return []
         jobs = encoded(envelopes)
-        if any(envelope.unique is not None for envelope in envelopes):
-            return await self._write(lambda tx: enqueue_unique(tx, jobs), len(jobs))
         store = enqueue_linked if any(map(is_linked, envelopes)) else enqueue
-        return await self._write(lambda tx: store(tx, jobs), len(jobs))
+        if any(envelope.unique is not None for envelope in envelopes):
+            store = enqueue_unique
+        return await self._write(lambda tx: _within_bounds(tx, envelopes, store(tx, jobs)), len(jobs))
 
     async def claim(self, watch: Watch, limit: int, lease: float, ahead: int = 0) -> list[Claim]:
         """Lease pending jobs in claim order; see the port."""
@@ -246,6 +247,10 @@ class SqliteBackend(SqliteControl, SqliteCron, SqliteLimits, SqliteInspector, Sq
         self._untrimmed = 0
         trimmed = self._writer.submit(lambda tx: tx.run("trim_events", keep=self._max_events))
         trimmed.add_done_callback(_pass_over)
+
+
+def _within_bounds(tx: Transaction, envelopes: Sequence[Envelope], answers: list[Enqueued]) -> list[Enqueued]:
+    return make_room(tx, envelopes, answers) if tx.lanes.is_bounded else answers
 
 
 def _pass_over(trimmed: "asyncio.Future[int]") -> None:

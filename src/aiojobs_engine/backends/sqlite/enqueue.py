@@ -46,7 +46,9 @@ def enqueue(
     first = (
         first_of_each(job for job in jobs if job[0].id not in kept_out) if kept_out else first_of_each(jobs)
     )
-    there = add_jobs(tx, first, int(tx.value("last_job")))
+    last, version = tx.one("last_job")
+    tx.lanes.fresh(tx, version)
+    there = add_jobs(tx, first, last)
     if not there and len(first) == len(jobs):  # most batches
         return [Enqueued(envelope.id, created=True) for envelope, _ in jobs]
     bodies = {envelope.id: envelope for envelope, _ in first}

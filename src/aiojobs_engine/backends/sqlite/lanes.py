@@ -31,6 +31,7 @@ class Lanes:
 
     Attributes:
         limits: those in force, by group.
+        is_bounded: whether a queue has a bound.
     """
 
     def __init__(self) -> None:
@@ -44,6 +45,7 @@ class Lanes:
         self._numbers: dict[Lane, int] = {}
         self._paused: set[str] = set()
         self.limits: dict[Group, Limit] = {}
+        self.is_bounded = False
         self._watched: dict[Watch, list[int]] = {}
         self._boots: dict[str, int] = {}
 
@@ -66,10 +68,15 @@ class Lanes:
             number = self._numbers[lane]
         return number
 
+    def all(self) -> list[tuple[int, Lane]]:
+        """Every lane that is known, by number."""
+        return list(self._by_number.items())
+
     def load(self, tx: "Transaction") -> None:
         """Read all lanes and pauses."""
         self._version, rows, self._paused, limits = _decode(tx.value("lanes"))
         self.limits = in_force(limits)
+        self.is_bounded = any(limit.max_pending is not None for limit in self.limits.values())
         self._by_number = dict(rows)
         self._numbers = {lane: number for number, lane in self._by_number.items()}
         self._watched = {}

@@ -41,6 +41,7 @@ _THEMES = (
     "race",
     "record",
     "rescue",
+    "room",
     "settle",
     "stage",
     "unique",
@@ -67,6 +68,7 @@ from aiojobs_engine.testing.conformance.prune import PruneContract  # noqa: E402
 from aiojobs_engine.testing.conformance.race import RaceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.record import RecordContract  # noqa: E402
 from aiojobs_engine.testing.conformance.rescue import RescueContract  # noqa: E402
+from aiojobs_engine.testing.conformance.room import RoomContract  # noqa: E402
 from aiojobs_engine.testing.conformance.settle import SettleContract  # noqa: E402
 from aiojobs_engine.testing.conformance.unique import ReplaceContract, UniqueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.waiting import WaitContract  # noqa: E402
@@ -94,6 +96,7 @@ __all__ = [
     "RecordContract",
     "ReplaceContract",
     "RescueContract",
+    "RoomContract",
     "SettleContract",
     "UniqueContract",
     "WaitContract",
@@ -106,6 +109,7 @@ class BackendContract(
     ReplaceContract,
     ClaimContract,
     LimitContract,
+    RoomContract,
     KeyLimitContract,
     FairContract,
     WaitContract,
