@@ -430,3 +430,10 @@ def test_the_schedule_agrees_with_cronsim_where_that_is_right(tz: str, expressio
         found = [at for at in islice(fires(schedule(expression, tz), after), 400) if at <= until]
 
         assert found == expected
+
+
+@pytest.mark.parametrize("expression", ["6 2 6 11 */2", "0 0 * * *", "59 23 31 12 *"])
+def test_a_schedule_ends_before_the_last_year_of_the_calendar(expression: str) -> None:
+    of = schedule(expression, "Europe/Berlin")
+
+    assert list(islice(fires(of, datetime(9999, 1, 2, tzinfo=UTC)), 3)) == []

@@ -7,6 +7,8 @@ from datetime import date, datetime, time, timedelta
 _SECONDS = "second"
 _DAY = timedelta(days=1)
 _DECEMBER = 12
+_END = date(9998, 12, 31)
+"""Days are looked at up to this one, short of the last that a date can be."""
 
 Values = tuple[int, ...]
 
@@ -36,15 +38,14 @@ def following_walls(
         day = wall.date()
         if day.month in months and fits(day) and (later := _later(times, wall)) is not None:
             return datetime.combine(day, time(*later))
-        last = day + furthest
-        while True:
+        last = day + min(furthest, max(_END - day, timedelta()))
+        while day < last:
             day += _DAY
-            if day > last:
-                return None
             if day.month not in months:
                 day = _last_of_month(day)
             elif fits(day):
                 return datetime.combine(day, time(*first))
+        return None
 
     return following
 
