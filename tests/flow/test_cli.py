@@ -42,4 +42,4 @@ def test_limits_are_set_listed_and_reset(url: list[str], capsys: pytest.CaptureF
 
 def test_a_limit_that_says_nothing_is_wrong_usage(url: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["limits", "set", "mail", *url]) == 2
-    assert "needs concurrency or rate_limit" in capsys.readouterr().err
+    assert "needs concurrency, rate_limit or max_pending" in capsys.readouterr().err
