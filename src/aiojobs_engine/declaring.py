@@ -9,6 +9,7 @@ from aiojobs_engine.bulk.row_types import RowT
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.core.job import TypeOptions
+from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.events.bus import Subscription, checked_classes
 from aiojobs_engine.lifetime.apps import AppMember
 from aiojobs_engine.lifetime.hosting import Resources, checked_middleware, checked_resources
@@ -90,19 +91,28 @@ class Declaring(AppMember):
         type: str | None = None,
         kind: str | None = None,
         queue: str | None = None,
+        durable: str | None = None,
     ) -> Callable[[ListenerT], ListenerT]:
         """Call the decorated function with events of these classes, all without one, that fit what is given.
 
         It runs where the event was written, at most once per event. An async function runs on the loop, a
         plain one in a thread; up to 1,000 events wait for it, then the oldest give way.
 
+        With `durable="name"` a worker reads the events of all processes from the stream, in order and at
+        least once, and goes on where the last one stopped; of all workers one at a time does. The first one
+        begins with what happens from then on. A call that raises is repeated, five times in all.
+
         Raises:
-            ConfigError: a class is no event.
+            ConfigError: a class is no event, or another durable listener has the name.
         """
         classes = checked_classes(events)
+        if durable is not None:
+            checked_name(durable, "durable")
 
         def register(fn: ListenerT) -> ListenerT:
-            self.listen(Subscription(call=fn, classes=classes, type=type, kind=kind, queue=queue))
+            self.listen(
+                Subscription(call=fn, classes=classes, type=type, kind=kind, queue=queue, durable=durable)
+            )
             return fn
 
         return register

@@ -45,6 +45,7 @@ from aiojobs_engine.events.bus import Subscription
 from aiojobs_engine.events.stream import Tail, follow, matcher
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.isolation import isolate_for
+from aiojobs_engine.lifetime.companions import followers
 from aiojobs_engine.lifetime.hosting import entering, hosted
 from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
 from aiojobs_engine.listing import checked_cursor
@@ -277,6 +278,7 @@ class Engine(Declaring):
             tracing=session.tracing,
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
+            companions=followers(session, self._life.durable),
         )
 
     @asynccontextmanager

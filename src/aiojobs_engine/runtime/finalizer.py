@@ -16,6 +16,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo
 from aiojobs_engine.ports.backend import Backend, Settlement
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.companion import OnSettled, Settled
 from aiojobs_engine.ports.tracing import FindTracing, no_tracing
 from aiojobs_engine.runtime.context import JobContext, RunPort
 from aiojobs_engine.runtime.run import Run
@@ -38,6 +39,7 @@ class Finalizer:
     Attributes:
         settled: runs whose settlement the store took.
         lost: runs whose lease was somebody else's when they ended.
+        on_settled: hears of those that the store settled.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Finalizer:
         self._wake = Wake(clock)
         self._idle = Wake(clock)
         self._is_writing = False
+        self.on_settled: OnSettled | None = None
         self.settled = 0
         self.lost = 0
 
@@ -119,6 +122,11 @@ class Finalizer:
                 self.settled += 1
             else:
                 self._report_lost(run)
+        if self.on_settled is not None:
+            ended = zip(batch, settlements, answers, strict=True)
+            self.on_settled(
+                [Settled(end[0].claim, end[0].options, done) for end, done, took in ended if took]
+            )
 
     def _part(self, size: int) -> None:
         """Try half of a batch that failed; in the end one that fails alone goes behind the others."""

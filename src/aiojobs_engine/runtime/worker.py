@@ -18,6 +18,7 @@ from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.options import published
 from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.companion import Companion, OnSettled
 from aiojobs_engine.ports.cron import CronEntry
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.ports.tracing import FindTracing, no_tracing
@@ -68,6 +69,8 @@ class Worker:
         crons: Sequence[CronEntry] | None = None,
         rng: Random | None = None,
         tracing: FindTracing = no_tracing,
+        companions: Sequence[Companion] = (),
+        on_settled: OnSettled | None = None,
     ) -> None:
         """Watch `queues` (by default those of the settings, else those of all registered types).
 
@@ -77,6 +80,8 @@ class Worker:
             isolate: runs a job that took two workers with it in a process of its own.
             crons: the cron entries in code; None fires no entries at all.
             tracing: says who makes spans now.
+            companions: what runs beside it.
+            on_settled: hears of runs that the store settled; it must be quick.
 
         Raises:
             ConfigError: nothing is registered, or `concurrency` is below 1.
@@ -92,6 +97,7 @@ class Worker:
         self._clock = clock
         self._resources = resources
         self._tracing = tracing
+        self._companions = tuple(companions)
         self._agents = AgentGroup(clock)
         self._stopping = Wake(clock)
         self._is_urgent = False
@@ -100,6 +106,7 @@ class Worker:
         self._deadlines = Deadlines(clock, settings.worker.cancel_timeout, self._give_up)
         self._port = self._make_port(engine, storage, middleware)
         self._make_agents(rng or Random(), isolate, queues)
+        self._finalizer.on_settled = on_settled
         self._scheduler = None if crons is None else self._make_scheduler(crons)
         self._burst = self._make_burst(await_retries=await_retries) if burst else None
 
@@ -212,6 +219,8 @@ class Worker:
             await self._store.publish(self._type_records())
             if self._scheduler is not None:
                 await self._scheduler.announce()
+            for companion in self._companions:
+                await companion.prepare()
             await self._heartbeat.beat()
             self._start_agents()
             try:
@@ -256,6 +265,8 @@ class Worker:
         self._agents.start("beginner", self._watcher.note_begun)
         if self._scheduler is not None:
             self._agents.start("scheduler", self._scheduler.run)
+        for companion in self._companions:
+            self._agents.start(companion.name, companion.run)
 
     @contextlib.asynccontextmanager
     async def _entered_resources(self) -> AsyncGenerator[None]:
@@ -293,6 +304,8 @@ class Worker:
         await self._slots.wait_empty(3 * self._settings.worker.cancel_timeout)
         await self._write_the_last()
         await self._agents.stop_all()
+        for companion in self._companions:
+            await companion.finish(catches_up=self._burst is not None and not self._is_urgent)
         self._deadlines.close()
         with contextlib.suppress(BackendError):
             await self._store.leave(self.id)
