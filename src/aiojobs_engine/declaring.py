@@ -1,8 +1,9 @@
 """What an application declares at import: its job types, listeners, resources and middleware."""
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Never, TypeVar, Unpack
+from typing import Any, Never, TypeVar, Unpack, cast
 
 from aiojobs_engine.bulk.registry import ImportDecorator, ImporterOptions, JobRegistry, importer
 from aiojobs_engine.bulk.row_types import RowT
@@ -10,12 +11,15 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.core.job import TypeOptions
 from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.desks.executions import BUILT_IN
 from aiojobs_engine.events.bus import Subscription, checked_classes
 from aiojobs_engine.lifetime.apps import AppMember
 from aiojobs_engine.lifetime.hosting import Resources, checked_middleware, checked_resources
 from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.registry import JobDecorator, checked_registry
+from aiojobs_engine.telemetry.execution_log import ExecutionHandler
 
+ExecutionHandlerT = TypeVar("ExecutionHandlerT", bound=ExecutionHandler)
 ListenerT = TypeVar("ListenerT", bound=Callable[[Any], object])
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 ResourcesT = TypeVar("ResourcesT", bound=Callable[[], object])
@@ -32,6 +36,7 @@ class Declaring(AppMember):
         self.registry = registry
         self._resources: Resources | None = None
         self._middleware: list[Middleware] = []
+        self._execution_handlers: dict[str, ExecutionHandler] = {}
 
     @abstractmethod
     def listen(self, subscription: Subscription) -> None:
@@ -84,6 +89,23 @@ class Declaring(AppMember):
         """
         self._middleware.append(checked_middleware(fn))
         return fn
+
+    def execution_handler(self, name: str) -> Callable[[ExecutionHandlerT], ExecutionHandlerT]:
+        """Register an async function of a list of `ExecutionRecord`s for `execution_log.handlers`.
+
+        Raises:
+            ConfigError: the name is taken, or the function isn't async.
+        """
+
+        def register(fn: ExecutionHandlerT) -> ExecutionHandlerT:
+            if name in self._execution_handlers or name in BUILT_IN:
+                raise ConfigError(f"there is a handler {name!r} of the execution log already")
+            if not inspect.iscoroutinefunction(cast("object", fn)):
+                raise ConfigError(f"a handler of the execution log is an async function, got {fn!r:.80}")
+            self._execution_handlers[name] = fn
+            return fn
+
+        return register
 
     def on(
         self,

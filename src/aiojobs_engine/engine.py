@@ -33,6 +33,7 @@ from aiojobs_engine.core.status import UserId
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.executions import ExecutionsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.health import Health, health
 from aiojobs_engine.desks.jobs import JobsDesk
@@ -45,7 +46,7 @@ from aiojobs_engine.events.bus import Subscription
 from aiojobs_engine.events.stream import Tail, follow, matcher
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.isolation import isolate_for
-from aiojobs_engine.lifetime.companions import followers
+from aiojobs_engine.lifetime.companions import beside_worker
 from aiojobs_engine.lifetime.hosting import entering, hosted
 from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
 from aiojobs_engine.listing import checked_cursor
@@ -72,7 +73,8 @@ class Engine(Declaring):
         registry: the job types.
         settings: the configuration in force.
         target: the `module:attribute` that a command line loaded it from, None elsewhere.
-        jobs, queues, dead, cron, workers, types, failures: the desks for people and programs that intervene.
+        jobs, queues, dead, cron, workers, types, failures, executions: the desks for people and programs that
+            look and intervene.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Engine(Declaring):
         self.workers = WorkersDesk(door)
         self.types = TypesDesk(door)
         self.failures = FailuresDesk(door)
+        self.executions = ExecutionsDesk(settings, self.clock, self._execution_handlers)
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str] | None = None) -> Engine:
@@ -278,7 +281,7 @@ class Engine(Declaring):
             tracing=session.tracing,
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
-            companions=followers(session, self._life.durable),
+            **beside_worker(session, self._life.durable, self.executions.handlers())._asdict(),
         )
 
     @asynccontextmanager

@@ -159,6 +159,29 @@ class MaskingSettings(_Section, frozen=True, kw_only=True):
     patterns: tuple[str, ...] = ()
 
 
+class ExecutionLogSettings(_Section, frozen=True, kw_only=True):
+    """`[execution_log]`: a record per run, off without handlers.
+
+    Attributes:
+        handlers: `file`, `database`, and those that the application registers.
+        path: the directory of the files; any number of processes may share it.
+        file_bytes: a file that has grown to this is followed by a new one.
+        files: how many files stay per machine; `keep` is how many records of the database.
+        hash_secret: keys the hash of payloads; without it the hash is that of the masked payload.
+    """
+
+    handlers: tuple[str, ...] = ()
+    path: str = "aiojobs-executions"
+    file_bytes: AtLeastOne = 10_000_000
+    files: AtLeastOne = 20
+    database: str = "aiojobs-executions.db"
+    keep: AtLeastOne = 100_000
+    age: Seconds = 30 * 86_400.0
+    payload_chars: AtLeastOne = 4000
+    output_chars: AtLeastOne = 2000
+    hash_secret: str | None = None
+
+
 class SqliteSettings(_Section, frozen=True, kw_only=True):
     """`[sqlite]`: `full` keeps every acknowledged job through a power cut, `normal` may lose the newest."""
 
@@ -195,6 +218,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()
     masking: MaskingSettings = MaskingSettings()
+    execution_log: ExecutionLogSettings = ExecutionLogSettings()
     sqlite: SqliteSettings = SqliteSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

@@ -8,11 +8,12 @@ from aiojobs_engine.ports.backend import Claim, Settlement
 
 
 class Settled(NamedTuple):
-    """A run whose end the store has taken."""
+    """A run whose end the store has taken; a job that went back without having begun has not run."""
 
     claim: Claim
     options: Resolved
     settlement: Settlement
+    has_run: bool = True
 
 
 OnSettled = Callable[[Sequence[Settled]], None]

@@ -124,9 +124,7 @@ class Finalizer:
                 self._report_lost(run)
         if self.on_settled is not None:
             ended = zip(batch, settlements, answers, strict=True)
-            self.on_settled(
-                [Settled(end[0].claim, end[0].options, done) for end, done, took in ended if took]
-            )
+            self.on_settled([_settled(run, done) for (run, _, _), done, took in ended if took])
 
     def _part(self, size: int) -> None:
         """Try half of a batch that failed; in the end one that fails alone goes behind the others."""
@@ -186,3 +184,8 @@ class Finalizer:
             logger.exception("the rows of job %s can't be read any more", run.claim.envelope.id)
             return settlement
         return self._decider.with_lost_rows(run, settlement, lost)
+
+
+def _settled(run: Run, settlement: Settlement) -> Settled:
+    has_run = run.context is not None or settlement.attempts > run.claim.attempts
+    return Settled(run.claim, run.options, settlement, has_run)

@@ -1,0 +1,223 @@
+"""The execution log: one record per run, masked, written beside the worker in batches."""
+
+import hashlib
+import hmac
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+from anyio import to_thread
+
+from aiojobs_engine.core.config import ExecutionLogSettings
+from aiojobs_engine.core.instant import moment
+from aiojobs_engine.core.masking import Masker
+from aiojobs_engine.core.retry import RetrySpec
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.core.status import UserId
+from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.companion import Settled
+
+logger = logging.getLogger(__name__)
+
+QUEUE = 10_000
+"""How many runs wait to be written; the oldest give way."""
+
+_BATCH = 500
+_QUIET = 60.0
+_CRON = "cron:"
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class ExecutionError(msgspec.Struct, frozen=True):
+    """Why a run failed, masked; `reason` says why no further one follows."""
+
+    type: str
+    message: str
+    reason: str | None = None
+
+
+class ExecutionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one job.
+
+    Attributes:
+        execution_id: unique; the job's id and the token of the run.
+        name: of the cron entry, or of the job type.
+        source: what stored the job.
+        status: the job's, after this run.
+        retry: the policy in force.
+        payload: the arguments, masked; cut ones are text.
+        payload_hash: SHA-256 in hex, of the masked payload, or with `hash_secret` keyed and of the whole one.
+        duration: seconds.
+        output: the result as masked JSON text, cut; `output_length` counts the bytes of all of it.
+    """
+
+    execution_id: str
+    job_id: str
+    name: str
+    type: str
+    kind: str
+    queue: str
+    source: Literal["queue", "cron"]
+    attempt: int
+    status: Status
+    user_id: UserId | None
+    retry: RetrySpec
+    payload: Any
+    payload_hash: str
+    started_at: datetime
+    ended_at: datetime
+    duration: float
+    output: str | None
+    output_length: int
+    error: ExecutionError | None
+
+
+ExecutionHandler = Callable[[Sequence[ExecutionRecord]], Awaitable[object]]
+"""Takes records in the order of their ends; what it raises is logged, and those records are lost to it."""
+
+
+class History(Protocol):
+    """A handler that can be asked for what it wrote."""
+
+    async def history(self, wanted: Mapping[str, str], limit: int) -> list[ExecutionRecord]:
+        """At most `limit` records whose fields equal all of `wanted`, the newest first."""
+        ...
+
+
+class ExecutionLog:
+    """Takes settled runs on the loop, makes records in a thread, and hands them to handlers.
+
+    Attributes:
+        dropped: runs that gave way because writing was too slow.
+        failed: batches that a handler raised at, by its name.
+    """
+
+    name = "execution-log"
+
+    def __init__(
+        self,
+        handlers: Mapping[str, ExecutionHandler],
+        settings: ExecutionLogSettings,
+        masker: Masker,
+        clock: Clock,
+    ) -> None:
+        """Write to `handlers`."""
+        self._handlers = dict(handlers)
+        self._settings = settings
+        self._masker = masker
+        self._clock = clock
+        self._waiting: deque[Settled] = deque(maxlen=QUEUE)
+        self._wake = Wake(clock)
+        self._told_at = float("-inf")
+        self.dropped = 0
+        self.failed: dict[str, int] = {}
+
+    def put(self, settled: Sequence[Settled]) -> None:
+        """Take runs over; never waits."""
+        waiting = self._waiting
+        settled = [each for each in settled if each.has_run]
+        over = len(waiting) + len(settled) - QUEUE
+        if over > 0:
+            if not self.dropped:
+                logger.warning("the execution log is too slow; runs are dropped from it")
+            self.dropped += over
+        waiting.extend(settled)
+        self._wake.set()
+
+    async def prepare(self) -> None:
+        """Do nothing: files and tables are made with the first record."""
+
+    async def run(self) -> None:
+        """Write until cancelled; a batch under way is taken up again by `finish`."""
+        while True:
+            while self._waiting:
+                await self._write_batch()
+            await self._wake.wait()
+
+    async def finish(self, *, catches_up: bool) -> None:
+        """Write what is left."""
+        del catches_up
+        while self._waiting:
+            await self._write_batch()
+
+    async def _write_batch(self) -> None:
+        batch = [self._waiting[place] for place in range(min(_BATCH, len(self._waiting)))]
+        records = await to_thread.run_sync(self._records, batch)
+        for name, handler in self._handlers.items():
+            try:
+                await handler(records)
+            except Exception as error:  # noqa: BLE001 - a full disk must not stop the worker
+                self._note_failure(name, error)
+        for settled in batch:
+            if self._waiting and self._waiting[0] is settled:
+                self._waiting.popleft()
+
+    def _note_failure(self, name: str, error: Exception) -> None:
+        self.failed[name] = self.failed.get(name, 0) + 1
+        now = self._clock.monotonic()
+        if now - self._told_at >= _QUIET:
+            self._told_at = now
+            logger.error(
+                "the execution log can't write to %s, %d batches so far: %s", name, self.failed[name], error
+            )
+
+    def _records(self, batch: Sequence[Settled]) -> list[ExecutionRecord]:
+        return [record_of(settled, self._settings, self._masker) for settled in batch]
+
+
+def record_of(settled: Settled, settings: ExecutionLogSettings, masker: Masker) -> ExecutionRecord:
+    """What the log says of one run."""
+    claim, options, settlement = settled.claim, settled.options, settled.settlement
+    envelope, error = claim.envelope, settlement.error
+    payload = masker.encoded(envelope.payload)
+    shown = _encode(payload)
+    started_at, ended_at = claim.started_at, settlement.event.at
+    entry = _cron_name(envelope.id)
+    return ExecutionRecord(
+        execution_id=f"{envelope.id}.{claim.lease.token}",
+        job_id=envelope.id,
+        name=entry or envelope.type,
+        type=envelope.type,
+        kind=envelope.kind,
+        queue=envelope.queue,
+        source="queue" if entry is None else "cron",
+        attempt=claim.attempts + 1,
+        status=settlement.status,
+        user_id=envelope.user_id,
+        retry=envelope.retry or options.retry.spec,
+        payload=payload if len(shown) <= settings.payload_chars else _cut(shown, settings.payload_chars),
+        payload_hash=_hashed(envelope.payload, shown, settings.hash_secret),
+        started_at=moment(started_at),
+        ended_at=moment(max(started_at, ended_at)),
+        duration=max(0, ended_at - started_at) / 1000,
+        output=_output(settlement.result, settings.output_chars, masker),
+        output_length=len(settlement.result or b""),
+        error=None if error is None else ExecutionError(error.type, error.message, error.reason),
+    )
+
+
+def _cron_name(job_id: str) -> str | None:
+    """The entry in `cron:{name}:{instant}`."""
+    if not job_id.startswith(_CRON):
+        return None
+    return job_id.removeprefix(_CRON).rpartition(":")[0] or None
+
+
+def _output(result: bytes | None, limit: int, masker: Masker) -> str | None:
+    return None if result is None else _cut(_encode(masker.encoded(result)), limit)
+
+
+def _cut(encoded: bytes, limit: int) -> str:
+    text = encoded.decode()
+    return text if len(text) <= limit else f"{text[:limit]}... {len(text) - limit:,} more"
+
+
+def _hashed(payload: msgspec.Raw, shown: bytes, secret: str | None) -> str:
+    if secret is None:
+        return hashlib.sha256(shown).hexdigest()
+    canonical = _encode(msgspec.json.decode(payload))
+    return hmac.new(secret.encode(), canonical, hashlib.sha256).hexdigest()
