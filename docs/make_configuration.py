@@ -44,6 +44,8 @@ MEANINGS = {
     "worker.cancel_timeout": "what a cancelled handler gets before its slot is given to others",
     "worker.cron": "whether workers fire cron entries; any number of them may",
     "worker.environment": "what the worker is part of, like `production`; cron entries may ask for one",
+    "worker.metrics_port": "where `worker` shows figures to Prometheus, 0 for any free port",
+    "worker.metrics_host": "the address of that",
     "worker.max_crashes": "dead workers that a job may take with it before it fails as `crashed_worker`",
     "defaults.queue": "the queue",
     "defaults.priority": "higher runs first",
@@ -89,6 +91,7 @@ MEANINGS = {
     "telemetry.tracing": "make spans as soon as the program has set a tracer provider",
     "telemetry.trace_parenting": "whether runs begin traces, linked to their dispatches, or go on in theirs",
     "telemetry.trace_settlements": "a span for each write of outcomes, too",
+    "telemetry.metrics": "figures go to the engine's collector, or to the meter provider of the program",
     "sqlite.durability": "`full` syncs each commit to the disk; `normal` may lose the newest in a power cut",
 }
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from chaos.history import History, read_history
@@ -79,20 +80,25 @@ def judge(folder: Path) -> Verdict:
 
 
 def _recoveries(history: History) -> tuple[list[float], list[float], int]:
-    """Seconds until the jobs of killed workers ran again, alone and beside stops; how many never did."""
+    """Seconds until the jobs of killed workers ran again, alone and beside stops; how many never did.
+
+    A job whose next holder was killed before its handler began is counted from that kill on.
+    """
     alone: list[float] = []
     beside_stops: list[float] = []
     gone = 0
     stops = [(deed["at"], deed["at"] + deed["seconds"]) for deed in history.deeds if deed["what"] == "stop"]
-    for deed in history.deeds:
-        if deed["what"] != "kill":
-            continue
+    kills = [deed for deed in history.deeds if deed["what"] == "kill"]
+    for place, deed in enumerate(kills):
+        held_later = {(job_id, token) for later in kills[place + 1 :] for job_id, token, _ in later["held"]}
         for job_id, token, writes in deed["held"]:
-            later = [run["at"] for run in history.began.get(job_id, ()) if run["token"] > token]
+            later = [run for run in history.began.get(job_id, ()) if run["token"] > token]
             if later:
-                again = min(later)
-                is_beside = any(start < again and end > deed["at"] for start, end in stops)
-                (beside_stops if is_beside else alone).append(again - deed["at"])
+                again = min(later, key=itemgetter("at"))
+                if any((job_id, between) in held_later for between in range(token + 1, again["token"])):
+                    continue
+                is_beside = any(start < again["at"] and end > deed["at"] for start, end in stops)
+                (beside_stops if is_beside else alone).append(again["at"] - deed["at"])
             elif writes and job_id in history.jobs:
                 gone += 1
     return alone, beside_stops, gone

@@ -52,6 +52,7 @@ from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
 from aiojobs_engine.listing import checked_cursor
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.metrics import MetricsCollector
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.registry import JobType, checked_registry
 from aiojobs_engine.runtime.system_clock import SystemClock
@@ -85,6 +86,7 @@ class Engine(Declaring):
         config: Config | None = None,
         registry: JobRegistry | None = None,
         clock: Clock | None = None,
+        metrics: MetricsCollector | None = None,
     ) -> None:
         """Configure an engine; nothing is connected before it is opened.
 
@@ -94,6 +96,7 @@ class Engine(Declaring):
             config: a TOML file, sections by name that win over files and environment, or all settings.
             registry: job types; without one the engine has its own, empty.
             clock: the machine's time by default.
+            metrics: where figures go; by default where the program has set a meter provider, if it has.
 
         Raises:
             ConfigError: a setting or the URL is wrong; see `load_settings`.
@@ -115,6 +118,7 @@ class Engine(Declaring):
         super().__init__(JobRegistry(clock) if registry is None else checked_registry(registry))
         self._has_own_backend = store is not None
         self._life = Lifecycle(store, clock=clock or SystemClock(), settings=settings, registry=self.registry)
+        self._life.metrics = metrics
         door = self._life.door
         self._dispatcher = Dispatcher(door)
         self.jobs = JobsDesk(door)
@@ -139,6 +143,15 @@ class Engine(Declaring):
     def clock(self) -> Clock:
         """The engine's time."""
         return self._life.clock
+
+    @property
+    def metrics(self) -> MetricsCollector | None:
+        """Where figures go; another one counts from the next opening on."""
+        return self._life.metrics
+
+    @metrics.setter
+    def metrics(self, collector: MetricsCollector | None) -> None:
+        self._life.metrics = collector
 
     @property
     def storage(self) -> Storage:
@@ -278,7 +291,6 @@ class Engine(Declaring):
             concurrency=concurrency,
             burst=burst,
             await_retries=await_retries,
-            tracing=session.tracing,
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
             **beside_worker(session, self._life.durable, self.executions.handlers())._asdict(),

@@ -2,13 +2,17 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from aiojobs_engine.cli.telling import port_of
+from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.runtime.system_clock import SystemClock
 from tests.cli.conftest import Call, Spawn, ended
 
@@ -213,3 +217,62 @@ def test_a_worker_starts_anew_when_a_file_changes(call: Call, spawn: Spawn, home
     assert (first.data, second.data) == ("Good morning, Ada", "Good night, Ada")
     assert stopped.code == 0
     assert "a file has changed" in stopped.err
+
+
+def _figures(process: "subprocess.Popen[str]") -> str:
+    """What Prometheus would read, at the address that the process tells."""
+    assert process.stderr is not None
+    told = next(line for line in process.stderr if line.startswith("metrics at "))
+    with urllib.request.urlopen(told.split()[-1], timeout=BOUND) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def test_a_worker_shows_its_figures_to_prometheus(spawn: Spawn, call: Call) -> None:
+    process = spawn("worker", "app:engine", "--metrics-port", "0")
+    assert process.stderr is not None
+    address = next(line for line in process.stderr if line.startswith("metrics at ")).split()[-1]
+    call("dispatch", "app:engine", "greet", '{"name": "Ada"}', "--wait")
+
+    def read() -> str:
+        with urllib.request.urlopen(address, timeout=BOUND) as answer:
+            return str(answer.read().decode())
+
+    done = (
+        'aiojobs_engine_job_completed_total{aiojobs_engine_task_name="greet",'
+        'messaging_destination_name="mail",aiojobs_engine_job_outcome="succeeded"} 1'
+    )
+    until(lambda: done in read(), "the run is counted")
+    until(lambda: "aiojobs_engine_worker_slots_limit 100" in read(), "the slots are told")
+    process.terminate()
+    ended(process)
+
+
+def test_each_process_of_a_supervisor_shows_its_own_figures(spawn: Spawn) -> None:
+    process = spawn("worker", "app:engine", "-p", "2", "--metrics-port", "0")
+
+    texts = [_figures(process) for _ in range(2)]
+    process.terminate()
+    ended(process)
+
+    assert all(isinstance(text, str) for text in texts)
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(call: Call) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = call("worker", "app:engine", "--burst", "--metrics-port", str(taken.getsockname()[1]))
+
+    assert result.code == 2
+    assert result.err.startswith("error: metrics can't be served at 127.0.0.1:")
+
+
+@pytest.mark.parametrize("first, place, port", [(9100, 0, 9100), (9100, 3, 9103), (0, 3, 0)])
+def test_processes_take_one_port_after_the_other(first: int, place: int, port: int) -> None:
+    assert port_of(first, place) == port
+
+
+def test_there_are_no_ports_beyond_the_last() -> None:
+    with pytest.raises(ConfigError, match="beyond the last port"):
+        port_of(65_535, 1)

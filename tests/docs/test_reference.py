@@ -11,7 +11,7 @@ from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.job import CALL_OPTIONS, TYPE_OPTIONS
 from aiojobs_engine.core.state import TRANSITIONS, Status
 from aiojobs_engine.core.status import JobStatus
-from docs import make_api, make_commands, make_configuration, make_diagram
+from docs import make_api, make_commands, make_configuration, make_diagram, make_telemetry
 from docs.pages import updated
 from tests.docs.markdown import page
 
@@ -25,6 +25,7 @@ GENERATED = [
     ),
     pytest.param("docs/reference/command-line.md", make_commands.parts(), "make_commands", id="command-line"),
     pytest.param("docs/reference/api.md", make_api.api(), "make_api", id="api"),
+    pytest.param("docs/reference/telemetry.md", make_telemetry.parts(), "make_telemetry", id="telemetry"),
     pytest.param("docs/reference/errors.md", make_api.error_parts(), "make_api", id="errors"),
 ]
 

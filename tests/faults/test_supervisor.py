@@ -7,14 +7,14 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aiojobs_engine.runtime.supervisor import Supervisor
+from aiojobs_engine.runtime.supervisor import Command, Supervisor
 from aiojobs_engine.runtime.system_clock import SystemClock
 
 BOUND = 20.0
@@ -67,9 +67,9 @@ asyncio.run(main())
 """
 
 
-def _command(how: str, place: Path) -> Callable[[int], Sequence[str]]:
+def _command(how: str, place: Path) -> Command:
     (place / "child.py").write_text(CHILD)
-    return lambda descriptor: [sys.executable, str(place / "child.py"), str(descriptor), how, str(place)]
+    return lambda descriptor, _: [sys.executable, str(place / "child.py"), str(descriptor), how, str(place)]
 
 
 def _seen(place: Path, what: str) -> list[Path]:

@@ -119,10 +119,11 @@ class Commands:
         self._wish = wish
         self._is_first = True
 
-    def __call__(self, descriptor: int) -> Sequence[str]:
-        """The command line for the process that gets this end of the lifeline."""
+    def __call__(self, descriptor: int, place: int) -> Sequence[str]:
+        """The command line of the process in this place, which gets this end of the lifeline."""
         words = [sys.executable, "-m", "aiojobs_engine", "worker", *self._wish.words()]
         words += ["--processes", str(self._wish.processes), "--lifeline", str(descriptor)]
+        words += ["--place", str(place)]
         if not self._is_first:
             words.append("--quiet")
         self._is_first = False

@@ -17,6 +17,7 @@ import msgspec
 
 from aiojobs_engine.cli.opening import engine_with_jobs
 from aiojobs_engine.cli.output import note
+from aiojobs_engine.cli.telling import told
 from aiojobs_engine.core.masking import Masker, redacted
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.runtime.supervisor import Lifeline
@@ -45,8 +46,10 @@ class Wish:
     reload: bool
     no_cron: bool
     drain_timeout: float | None
+    metrics_port: int | None
     verbose: int
     quiet: bool
+    place: int
 
     def words(self) -> list[str]:
         """The command line of one process without a supervisor."""
@@ -54,6 +57,7 @@ class Wish:
         words += [word for queue in self.queues for word in ("--queue", queue)]
         words += ["--concurrency", str(self.concurrency)] if self.concurrency is not None else []
         words += ["--drain-timeout", str(self.drain_timeout)] if self.drain_timeout is not None else []
+        words += ["--metrics-port", str(self.metrics_port)] if self.metrics_port is not None else []
         words += [f"--{name}" for name, is_on in (("burst", self.burst), ("no-cron", self.no_cron)) if is_on]
         return words + ["-v"] * self.verbose
 
@@ -74,9 +78,15 @@ class Wish:
 @click.option(
     "--drain-timeout", type=click.FloatRange(min=0), metavar="S", help="Seconds for running jobs at shutdown."
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="Show figures to Prometheus there; with -p each further process takes the next port.",
+)
 @click.option("--verbose", "-v", count=True, help="Log what happens to each job; twice for more.")
 @click.option("--lifeline", type=int, hidden=True)
 @click.option("--quiet", is_flag=True, hidden=True)
+@click.option("--place", type=int, default=0, hidden=True)
 def worker_command(lifeline: int | None, **given: object) -> int:
     """Run jobs of TARGET.
 
@@ -100,6 +110,11 @@ async def run_worker(wish: Wish, lifeline: Lifeline | None) -> int:
     if wish.drain_timeout is not None:
         patient = msgspec.structs.replace(engine.settings.worker, drain_timeout=wish.drain_timeout)
         engine.settings = msgspec.structs.replace(engine.settings, worker=patient)
+    with told(engine, wish.metrics_port, wish.place):
+        return await _run(engine, wish, lifeline)
+
+
+async def _run(engine: Engine, wish: Wish, lifeline: Lifeline | None) -> int:
     async with engine:
         worker = engine.worker(
             queues=wish.queues or None,

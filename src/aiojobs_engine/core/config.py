@@ -16,6 +16,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, lt=2**40, title="seconds")]
 """A duration; files and the environment may say "30s", "5m", "2h", "1d" too."""
 
 LeaseSeconds = Annotated[float, msgspec.Meta(ge=0.1, lt=2**40, title="seconds")]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 Priority = Annotated[int, msgspec.Meta(ge=-PRIORITY, le=PRIORITY)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:\-]{1,128}\Z")]
@@ -37,6 +38,8 @@ class WorkerSettings(_Section, frozen=True, kw_only=True):
         cron: whether it fires cron entries; any number of workers may.
         environment: what this worker is part of, like `production`; cron entries may ask for one.
         max_crashes: dead workers that a job may take with it before it is failed as `crashed_worker`.
+        metrics_port: where the command `worker` shows its figures to Prometheus, 0 for any free one; under a
+            supervisor each process takes the next one. None shows none.
     """
 
     concurrency: AtLeastOne = 100
@@ -49,6 +52,8 @@ class WorkerSettings(_Section, frozen=True, kw_only=True):
     cron: bool = True
     environment: Name | None = None
     max_crashes: AtLeastOne = 5
+    metrics_port: Port | None = None
+    metrics_host: str = "127.0.0.1"
 
 
 class DefaultSettings(_Section, frozen=True, kw_only=True):
@@ -196,11 +201,13 @@ class TelemetrySettings(_Section, frozen=True, kw_only=True):
         trace_parenting: a run is the root of a trace that links to its dispatch (`link`), or goes on in the
             trace of its dispatch (`parent`).
         trace_settlements: a span for each write of outcomes, too.
+        metrics: figures go to the engine's collector, or where the program has set a meter provider.
     """
 
     tracing: bool = True
     trace_parenting: Literal["link", "parent"] = "link"
     trace_settlements: bool = True
+    metrics: bool = True
 
 
 class Settings(_Section, frozen=True, kw_only=True):

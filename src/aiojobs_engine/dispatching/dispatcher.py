@@ -131,7 +131,7 @@ class Dispatcher:
 
     async def _write(self, session: Session, envelopes: list[Envelope], first: int) -> list[JobHandle[Any]]:
         try:
-            answers: Sequence[Enqueued] = await session.store.enqueue(envelopes)
+            answers: Sequence[Enqueued] = await session.enqueue(envelopes)
         except EngineError as error:
             error.add_note(
                 f"the jobs before index {first} are stored, those from it on are not or may not be"

@@ -14,7 +14,7 @@ import msgspec
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import LeaseLostError
-from aiojobs_engine.core.outcome import Outcome, RowsDone, Succeeded, WorkerLost
+from aiojobs_engine.core.outcome import Discarded, Failed, Outcome, RowsDone, Snoozed, Succeeded, WorkerLost
 from aiojobs_engine.isolation.wire import ALIVE, Assignment, Message, Source, decode_message, outcome_of
 from aiojobs_engine.ports.backend import Claim
 from aiojobs_engine.ports.clock import Clock
@@ -26,6 +26,7 @@ from aiojobs_engine.target import find
 
 logger = logging.getLogger(__name__)
 
+_HARMLESS = (Succeeded, RowsDone, Failed, Snoozed, Discarded)
 _AT_ONCE = max(2, min(8, 2 * (os.cpu_count() or 1)))
 _MODULE = "aiojobs_engine.isolation"
 _CHUNK = 1 << 16
@@ -72,8 +73,8 @@ def isolate_for(engine: Isolated) -> Isolate | None:
 class Isolation:
     """Runs claims in processes, one job at a time in each, and a few processes, for they are large.
 
-    A process in which a job ended well takes another one that waits, so that the many jobs that were beside a
-    poison job are soon done with.
+    A process in which a handler returned or raised takes another job that waits, so that the many jobs that
+    were beside a poison job are soon done with.
     """
 
     def __init__(self, registry: JobRegistry, source: Source) -> None:
@@ -112,7 +113,7 @@ class Isolation:
             if answer is None:
                 return WorkerLost(f"the process that ran it alone {child.end}")
             outcome = outcome_of(answer, self._registry.get(claim.envelope.type))
-            is_kept = isinstance(outcome, Succeeded | RowsDone) and len(self._kept) < self._waiting
+            is_kept = isinstance(outcome, _HARMLESS) and len(self._kept) < self._waiting
             if not is_kept:
                 await child.dismiss()
             return outcome

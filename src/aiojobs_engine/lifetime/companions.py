@@ -1,15 +1,22 @@
 """What runs beside the workers of an engine."""
 
+import dataclasses
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.options import resolve
+from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.events.bus import Subscription
 from aiojobs_engine.events.durable import Follower
 from aiojobs_engine.lifetime.session import Session
-from aiojobs_engine.ports.companion import Companion, OnSettled
+from aiojobs_engine.ports.companion import Companion
+from aiojobs_engine.runtime.observing import Observing
+from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.telemetry.execution_log import ExecutionHandler, ExecutionLog
 
 
@@ -17,7 +24,7 @@ class Beside(NamedTuple):
     """What a worker is given to live with."""
 
     companions: list[Companion]
-    on_settled: OnSettled | None
+    observing: Observing
 
 
 def beside_worker(
@@ -25,11 +32,32 @@ def beside_worker(
 ) -> Beside:
     """The durable listeners and, where it has handlers, the execution log."""
     companions: list[Companion] = [*followers(session, durable)]
+    observing = session.observing
     if not handlers:
-        return Beside(companions, None)
+        return Beside(companions, observing)
     settings = session.settings
-    log = ExecutionLog(handlers, settings.execution_log, settings.masker, session.clock)
-    return Beside([*companions, log], log.put)
+    log = ExecutionLog(
+        handlers,
+        settings.execution_log,
+        settings.masker,
+        session.clock,
+        _policies(settings, session.registry),
+    )
+    observers = (*observing.observers, log)
+    return Beside([*companions, log], dataclasses.replace(observing, observers=observers))
+
+
+def _policies(settings: Settings, registry: JobRegistry) -> Callable[[Envelope], RetrySpec]:
+    known: dict[str, RetrySpec] = {}
+
+    def retry_of(envelope: Envelope) -> RetrySpec:
+        if envelope.type not in known:
+            job_type = registry.types.get(envelope.type)
+            decorated = {} if job_type is None else job_type.decorated
+            known[envelope.type] = resolve(envelope.type, envelope.kind, decorated, settings).retry.spec
+        return known[envelope.type]
+
+    return retry_of
 
 
 def followers(session: Session, subscriptions: Iterable[Subscription]) -> list[Follower]:

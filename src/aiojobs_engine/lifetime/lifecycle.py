@@ -17,6 +17,7 @@ from aiojobs_engine.lifetime.hosting import finish
 from aiojobs_engine.lifetime.session import Door, Session
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.metrics import MetricsCollector
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.runtime.task_group import start
@@ -30,6 +31,7 @@ class Lifecycle:
         clock: the engine's time.
         listeners, durable: what `engine.on` collected.
         is_substituted: the parts are a test's.
+        metrics: where figures go from the next opening on, None for where the program says.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Lifecycle:
         self.listeners: list[Subscription] = []
         self.durable: list[Subscription] = []
         self.is_substituted = False
+        self.metrics: MetricsCollector | None = None
         self._store: Store | None = store
         self._storage: Storage | None = None
         self._settings = settings
@@ -125,6 +128,7 @@ class Lifecycle:
             settings=self._settings,
             registry=self._registry,
             bus=bus,
+            metrics=self.metrics,
         )
 
     async def _leave(self) -> None:

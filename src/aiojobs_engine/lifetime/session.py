@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.envelope import Envelope
@@ -11,11 +12,14 @@ from aiojobs_engine.dispatching.templates import Templates
 from aiojobs_engine.events.bus import EventBus
 from aiojobs_engine.ports.backend import Enqueued, Store
 from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.metrics import MetricsCollector
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.ports.tracing import FindTracing
 from aiojobs_engine.runtime.batcher import Batcher
+from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.registry import JobRegistry
-from aiojobs_engine.telemetry.detection import find_tracing
+from aiojobs_engine.telemetry.detection import find_collector, find_tracing
+from aiojobs_engine.telemetry.meter import Meter
 from aiojobs_engine.waiting import Follower
 
 
@@ -27,13 +31,17 @@ class Session:
         follower: waits for results.
         templates: what the envelopes of a job type have in common.
         tracing: says who makes spans now.
+        meter: takes the figures, None without anybody who wants them.
+        enqueue: stores envelopes.
     """
 
     __slots__ = (
         "bus",
         "clock",
+        "enqueue",
         "follower",
         "loop",
+        "meter",
         "pid",
         "registry",
         "settings",
@@ -53,6 +61,7 @@ class Session:
         settings: Settings,
         registry: JobRegistry,
         bus: EventBus,
+        metrics: MetricsCollector | None = None,
     ) -> None:
         """Belong to the running loop and this process; `store` is open."""
         self.store = store
@@ -61,12 +70,24 @@ class Session:
         self.settings = settings
         self.registry = registry
         self.bus = bus
-        self.writes: Batcher[Envelope, Enqueued] = Batcher(store.enqueue)
+        collector = find_collector(settings) if metrics is None else metrics
+        self.meter = None if collector is None else Meter(collector, clock)
+        self.enqueue = store.enqueue if self.meter is None else partial(self._metered, self.meter)
+        self.writes: Batcher[Envelope, Enqueued] = Batcher(self.enqueue)
         self.follower = Follower(store, clock)
         self.templates = Templates(store, clock=clock, settings=settings, registry=registry)
         self.tracing: FindTracing = find_tracing(settings)
         self.loop = asyncio.get_running_loop()
         self.pid = os.getpid()
+
+    @property
+    def observing(self) -> Observing:
+        """Who follows the workers of this session."""
+        return Observing(
+            tracing=self.tracing,
+            observers=() if self.meter is None else (self.meter,),
+            dropped=lambda: self.bus.dropped,
+        )
 
     async def finish(self) -> None:
         """Let listeners and dispatches under way finish; those who wait for results are told."""
@@ -78,6 +99,16 @@ class Session:
         """Let go of the store."""
         self.store.tap(None)
         await self.store.close()
+
+    async def _metered(self, meter: Meter, envelopes: Sequence[Envelope]) -> list[Enqueued]:
+        sent_at = self.clock.monotonic()
+        try:
+            answers = await self.store.enqueue(envelopes)
+        except Exception as error:
+            meter.sent(envelopes, self.clock.monotonic() - sent_at, error)
+            raise
+        meter.sent(envelopes, self.clock.monotonic() - sent_at, None)
+        return answers
 
 
 class Door:

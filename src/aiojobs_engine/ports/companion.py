@@ -1,22 +1,6 @@
 """What runs beside a worker and is no part of it: durable listeners, the execution log."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
-
-from aiojobs_engine.core.options import Resolved
-from aiojobs_engine.ports.backend import Claim, Settlement
-
-
-class Settled(NamedTuple):
-    """A run whose end the store has taken; a job that went back without having begun has not run."""
-
-    claim: Claim
-    options: Resolved
-    settlement: Settlement
-    has_run: bool = True
-
-
-OnSettled = Callable[[Sequence[Settled]], None]
+from typing import Protocol
 
 
 class Companion(Protocol):

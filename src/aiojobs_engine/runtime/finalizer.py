@@ -16,9 +16,9 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo
 from aiojobs_engine.ports.backend import Backend, Settlement
 from aiojobs_engine.ports.clock import Clock, Wake
-from aiojobs_engine.ports.companion import OnSettled, Settled
-from aiojobs_engine.ports.tracing import FindTracing, no_tracing
+from aiojobs_engine.ports.observer import Execution
 from aiojobs_engine.runtime.context import JobContext, RunPort
+from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.run import Run
 from aiojobs_engine.runtime.settlement import Decider
 
@@ -39,7 +39,6 @@ class Finalizer:
     Attributes:
         settled: runs whose settlement the store took.
         lost: runs whose lease was somebody else's when they ended.
-        on_settled: hears of those that the store settled.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class Finalizer:
         rng: Random,
         port: RunPort,
         on_scheduled: Callable[[], None],
-        tracing: FindTracing = no_tracing,
+        observing: Observing | None = None,
     ) -> None:
         """Write to `store`; jitter comes from `rng`; `on_scheduled` hears of jobs that run later."""
         self._store = store
@@ -57,15 +56,15 @@ class Finalizer:
         self._rng = rng
         self._port = port
         self._on_scheduled = on_scheduled
+        self._observing = observing or Observing()
+        self._is_timed = bool(self._observing.observers)
         self._decider = Decider(rng, port.settings.limits.result_bytes, port.settings.masker)
-        self._tracing = tracing
         self._waiting: list[Ended] = []
         self._size = _BATCH
         self._pause = _FIRST_PAUSE
         self._wake = Wake(clock)
         self._idle = Wake(clock)
         self._is_writing = False
-        self.on_settled: OnSettled | None = None
         self.settled = 0
         self.lost = 0
 
@@ -75,6 +74,8 @@ class Finalizer:
 
     def _take(self, run: Run, outcome: Outcome, settlement: Settlement | None) -> None:
         run.is_finalized = True
+        if self._is_timed:
+            run.ended_at = self._clock.monotonic()
         self._waiting.append((run, outcome, settlement))
         if not self._is_writing:
             self._wake.set()
@@ -104,6 +105,7 @@ class Finalizer:
         self._is_writing = True
         try:
             settlements = await self._settlements(batch)
+            sent_at = self._clock.monotonic()
             answers = await self._settle(batch, settlements)
         except Exception as error:
             self._part(len(batch))
@@ -122,9 +124,22 @@ class Finalizer:
                 self.settled += 1
             else:
                 self._report_lost(run)
-        if self.on_settled is not None:
-            ended = zip(batch, settlements, answers, strict=True)
-            self.on_settled([_settled(run, done) for (run, _, _), done, took in ended if took])
+        if self._is_timed:
+            self._tell(batch, settlements, answers, self._clock.monotonic() - sent_at)
+
+    def _tell(
+        self,
+        batch: Sequence[Ended],
+        settlements: Sequence[Settlement],
+        answers: Sequence[bool],
+        seconds: float,
+    ) -> None:
+        executions = [
+            Execution(run.claim, outcome, settlement, _seconds(run), accepted)
+            for (run, outcome, _), settlement, accepted in zip(batch, settlements, answers, strict=True)
+        ]
+        for observer in self._observing.observers:
+            observer.settled(executions, seconds)
 
     def _part(self, size: int) -> None:
         """Try half of a batch that failed; in the end one that fails alone goes behind the others."""
@@ -140,7 +155,7 @@ class Finalizer:
         await self._clock.sleep(pause * self._rng.uniform(0.5, 1.5))
 
     async def _settle(self, batch: Sequence[Ended], settlements: list[Settlement]) -> list[bool]:
-        tracing = self._tracing()
+        tracing = self._observing.tracing()
         if tracing is None:
             return await self._store.settle(settlements)
         runs = zip(batch, settlements, strict=True)
@@ -186,6 +201,7 @@ class Finalizer:
         return self._decider.with_lost_rows(run, settlement, lost)
 
 
-def _settled(run: Run, settlement: Settlement) -> Settled:
-    has_run = run.context is not None or settlement.attempts > run.claim.attempts
-    return Settled(run.claim, run.options, settlement, has_run)
+def _seconds(run: Run) -> float | None:
+    if run.began_at is None or run.ended_at is None:
+        return None
+    return run.ended_at - run.began_at

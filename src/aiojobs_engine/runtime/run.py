@@ -31,13 +31,16 @@ class Run:
         pausing: somebody asked to pause the job; it stops at its next checkpoint.
         busy: something (a thread that can't be stopped) still uses the slot.
         span: what traces the run, None without.
+        began_at, ended_at: monotonic seconds, None before; noted only for observers.
     """
 
     __slots__ = (
+        "began_at",
         "busy",
         "claim",
         "context",
         "deadline",
+        "ended_at",
         "is_finalized",
         "job_type",
         "leased_at",
@@ -68,6 +71,8 @@ class Run:
         self.was_ahead = False
         self.is_finalized = False
         self.span: Attempt | None = None
+        self.began_at: float | None = None
+        self.ended_at: float | None = None
 
     @property
     def max_attempts(self) -> int:

@@ -15,11 +15,12 @@ from aiojobs_engine.core.errors import LeaseLostError
 from aiojobs_engine.core.options import Resolved, resolve
 from aiojobs_engine.core.outcome import Failed, Interrupted, Outcome, WorkerLost
 from aiojobs_engine.ports.backend import Claim, Record
-from aiojobs_engine.ports.tracing import FindTracing, Tracing, no_tracing
+from aiojobs_engine.ports.tracing import Tracing
 from aiojobs_engine.runtime.context import RunPort
 from aiojobs_engine.runtime.deadlines import Deadlines
 from aiojobs_engine.runtime.executor import ended, execute
 from aiojobs_engine.runtime.finalizer import Finalizer
+from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.registry import JobRegistry, JobType
 from aiojobs_engine.runtime.run import Run, Stop
 from aiojobs_engine.runtime.slots import Slots
@@ -52,11 +53,13 @@ class Runs:
         port: RunPort,
         isolate: Isolate | None,
         worker: str = "",
-        tracing: FindTracing = no_tracing,
+        observing: Observing | None = None,
     ) -> None:
         """Find handlers in `registry`; jobs that killed two workers go to `isolate`."""
+        observing = observing or Observing()
         self._worker = worker
-        self._tracing = tracing
+        self._tracing = observing.tracing
+        self._is_timed = bool(observing.observers)
         self._types: Mapping[str, JobType[..., object]] = registry.types
         self._settings = settings
         self._options = {
@@ -94,6 +97,8 @@ class Runs:
     def go(self, run: Run) -> Coroutine[Any, Any, None]:
         """What a slot runs."""
         claim, tracing = run.claim, self._tracing()
+        if self._is_timed:
+            run.began_at = self._port.monotonic()
         if claim.crashes >= _QUARANTINE_AFTER:
             if self._isolate is not None:
                 work = partial(self._quarantine, isolate=self._isolate)

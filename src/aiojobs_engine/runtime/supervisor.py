@@ -31,6 +31,10 @@ _STOP = b"stop\n"
 _NOW = b"now\n"
 
 
+Command = Callable[[int, int], Sequence[str]]
+"""A program and its arguments, given the descriptor of its `Lifeline` and the number of its place, from 0."""
+
+
 class Supervisor:
     """Keeps `count` worker processes up until all of them have ended.
 
@@ -39,15 +43,11 @@ class Supervisor:
         restarts: processes that were started in place of one that died.
     """
 
-    def __init__(self, command: Callable[[int], Sequence[str]], count: int, clock: Clock) -> None:
-        """Start `count` processes, at least 1.
-
-        Args:
-            command: the program and its arguments, given the number of the descriptor of its `Lifeline`.
-        """
+    def __init__(self, command: Command, count: int, clock: Clock) -> None:
+        """Start `count` processes, at least 1."""
         self._command = command
         self._clock = clock
-        self._places = [_Place(clock) for _ in range(count)]
+        self._places = [_Place(clock, number) for number in range(count)]
         self._killer: Timer | None = None
         self._is_stopping = False
         self._is_up = asyncio.Event()
@@ -137,7 +137,7 @@ class Supervisor:
     async def _started(self, place: "_Place") -> "_Child | None":
         """A new process; None when the machine had no room for one, after a pause."""
         try:
-            return await _Child.start(self._command)
+            return await _Child.start(self._command, place.number)
         except OSError as error:
             if not self._is_up.is_set():
                 self.stop()
@@ -219,9 +219,10 @@ class Lifeline:
 class _Place:
     """One of the processes that are to run: the one that does, if any."""
 
-    __slots__ = ("_quick_deaths", "child", "wake")
+    __slots__ = ("_quick_deaths", "child", "number", "wake")
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, number: int) -> None:
+        self.number = number
         self.child: _Child | None = None
         self.wake = Wake(clock)
         self._quick_deaths = 0
@@ -243,13 +244,13 @@ class _Child:
         self.is_done = False
 
     @classmethod
-    async def start(cls, command: Callable[[int], Sequence[str]]) -> "_Child":
+    async def start(cls, command: Command, number: int) -> "_Child":
         """A new process, in a session of its own: Ctrl-C in a terminal reaches the parent alone."""
         ours, theirs = socket.socketpair()
         with theirs:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *command(theirs.fileno()), pass_fds=(theirs.fileno(),), start_new_session=True
+                    *command(theirs.fileno(), number), pass_fds=(theirs.fileno(),), start_new_session=True
                 )
             except BaseException:
                 ours.close()

@@ -11,6 +11,7 @@ from typing import Protocol
 from aiojobs_engine.core.errors import BackendFull, BackendUnavailable
 from aiojobs_engine.ports.backend import Backend, Claim, Watch
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.observer import Observer
 from aiojobs_engine.runtime.slots import Slots
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Watcher:
         watch: Watch,
         lease: float,
         start: Start,
+        observers: tuple[Observer, ...] = (),
     ) -> None:
         """Hand each claim to `start`."""
         self._store = store
@@ -58,6 +60,7 @@ class Watcher:
         self._watch = watch
         self._lease = lease
         self._start = start
+        self._observers = observers
         self._is_stopping = False
         self.claimed = 0
         self.is_claiming = False
@@ -88,6 +91,10 @@ class Watcher:
             sent_at = self._clock.monotonic()
             at_once = min(limit, self._slots.free)
             claims = await self._patiently(limit, limit - at_once)
+            if claims and self._observers:
+                seconds = self._clock.monotonic() - sent_at
+                for observer in self._observers:
+                    observer.fetched(claims, seconds)
             for place, claim in enumerate(claims):
                 self._start(claim, sent_at, was_ahead=place >= at_once)
         finally:

@@ -18,15 +18,15 @@ from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.options import published
 from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
-from aiojobs_engine.ports.companion import Companion, OnSettled
+from aiojobs_engine.ports.companion import Companion
 from aiojobs_engine.ports.cron import CronEntry
 from aiojobs_engine.ports.storage import Storage
-from aiojobs_engine.ports.tracing import FindTracing, no_tracing
 from aiojobs_engine.runtime.burst import Burst
 from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.deadlines import Deadlines
 from aiojobs_engine.runtime.finalizer import Finalizer
 from aiojobs_engine.runtime.heartbeat import Heartbeat
+from aiojobs_engine.runtime.observing import Observing, Sampler
 from aiojobs_engine.runtime.port import WorkerPort
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.runtime.run import Run
@@ -68,9 +68,8 @@ class Worker:
         isolate: Isolate | None = None,
         crons: Sequence[CronEntry] | None = None,
         rng: Random | None = None,
-        tracing: FindTracing = no_tracing,
+        observing: Observing | None = None,
         companions: Sequence[Companion] = (),
-        on_settled: OnSettled | None = None,
     ) -> None:
         """Watch `queues` (by default those of the settings, else those of all registered types).
 
@@ -79,9 +78,8 @@ class Worker:
                 by another worker, which may be dead.
             isolate: runs a job that took two workers with it in a process of its own.
             crons: the cron entries in code; None fires no entries at all.
-            tracing: says who makes spans now.
+            observing: who follows the work; nobody without.
             companions: what runs beside it.
-            on_settled: hears of runs that the store settled; it must be quick.
 
         Raises:
             ConfigError: nothing is registered, or `concurrency` is below 1.
@@ -96,7 +94,7 @@ class Worker:
         self._settings = settings
         self._clock = clock
         self._resources = resources
-        self._tracing = tracing
+        self._observing = observing or Observing()
         self._companions = tuple(companions)
         self._agents = AgentGroup(clock)
         self._stopping = Wake(clock)
@@ -106,7 +104,6 @@ class Worker:
         self._deadlines = Deadlines(clock, settings.worker.cancel_timeout, self._give_up)
         self._port = self._make_port(engine, storage, middleware)
         self._make_agents(rng or Random(), isolate, queues)
-        self._finalizer.on_settled = on_settled
         self._scheduler = None if crons is None else self._make_scheduler(crons)
         self._burst = self._make_burst(await_retries=await_retries) if burst else None
 
@@ -120,13 +117,13 @@ class Worker:
             middleware=tuple(middleware),
             slots=self._slots,
             deadlines=self._deadlines,
-            tracing=self._tracing,
+            tracing=self._observing.tracing,
         )
 
     def _make_agents(self, rng: Random, isolate: Isolate | None, queues: Sequence[str] | None) -> None:
         store, clock, settings = self._store, self._clock, self._settings.worker
         self._promoter = Promoter(store, clock)
-        self._finalizer = Finalizer(store, clock, rng, self._port, self._promoter.set, self._tracing)
+        self._finalizer = Finalizer(store, clock, rng, self._port, self._promoter.set, self._observing)
         self._runs = Runs(
             self._registry,
             self._settings,
@@ -136,7 +133,7 @@ class Worker:
             port=self._port,
             isolate=isolate,
             worker=self.id,
-            tracing=self._tracing,
+            observing=self._observing,
         )
         self._watch = Watch(self.id, self._queues(queues), tuple(self._registry.types))
         self._watcher = Watcher(
@@ -147,6 +144,7 @@ class Worker:
             watch=self._watch,
             lease=settings.lease,
             start=self._runs.start,
+            observers=self._observing.observers,
         )
         self._heartbeat = Heartbeat(
             store,
@@ -162,7 +160,9 @@ class Worker:
 
     def _make_scheduler(self, crons: Sequence[CronEntry]) -> Scheduler:
         environment = self._settings.worker.environment
-        return Scheduler(self._store, self._clock, own=crons, environment=environment, tracing=self._tracing)
+        return Scheduler(
+            self._store, self._clock, own=crons, environment=environment, tracing=self._observing.tracing
+        )
 
     def _make_burst(self, *, await_retries: bool) -> Burst:
         return Burst(
@@ -267,6 +267,9 @@ class Worker:
             self._agents.start("scheduler", self._scheduler.run)
         for companion in self._companions:
             self._agents.start(companion.name, companion.run)
+        if self._observing.observers:
+            sampler = Sampler(self._store, self._clock, self._slots, self._observing)
+            self._agents.start("sampler", sampler.run)
 
     @contextlib.asynccontextmanager
     async def _entered_resources(self) -> AsyncGenerator[None]:

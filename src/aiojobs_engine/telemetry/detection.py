@@ -4,8 +4,12 @@ import os
 import sys
 
 from aiojobs_engine.core.config import Settings
+from aiojobs_engine.ports.metrics import MetricsCollector
 from aiojobs_engine.ports.tracing import FindTracing, Tracing, no_tracing
 
+_METRICS = "opentelemetry.metrics._internal"
+_METER_PROVIDER = "_METER_PROVIDER"
+_METERS_CHOSEN = "OTEL_PYTHON_METER_PROVIDER"
 _MODULE = "opentelemetry.trace"
 _PROVIDER = "_TRACER_PROVIDER"
 _CHOSEN = "OTEL_PYTHON_TRACER_PROVIDER"
@@ -17,6 +21,17 @@ def find_tracing(settings: Settings) -> FindTracing:
     if not settings.telemetry.tracing:
         return no_tracing
     return _Detector(settings)
+
+
+def find_collector(settings: Settings) -> MetricsCollector | None:
+    """The collector for the meter provider that the program has set by now, None while it has none."""
+    module = sys.modules.get(_METRICS)
+    is_set = module is not None and vars(module).get(_METER_PROVIDER, module) is not None
+    if not settings.telemetry.metrics or not (is_set or _METERS_CHOSEN in os.environ):
+        return None
+    from aiojobs_engine.telemetry.otel_metrics import OtelCollector  # noqa: PLC0415 - only where it is used
+
+    return OtelCollector()
 
 
 class _Detector:

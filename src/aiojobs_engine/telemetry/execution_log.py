@@ -12,13 +12,15 @@ import msgspec
 from anyio import to_thread
 
 from aiojobs_engine.core.config import ExecutionLogSettings
-from aiojobs_engine.core.instant import moment
+from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.instant import Instant, moment
 from aiojobs_engine.core.masking import Masker
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import UserId
+from aiojobs_engine.ports.backend import Claim
 from aiojobs_engine.ports.clock import Clock, Wake
-from aiojobs_engine.ports.companion import Settled
+from aiojobs_engine.ports.observer import Execution, Load
 
 logger = logging.getLogger(__name__)
 
@@ -104,28 +106,40 @@ class ExecutionLog:
         settings: ExecutionLogSettings,
         masker: Masker,
         clock: Clock,
+        retry_of: Callable[[Envelope], RetrySpec],
     ) -> None:
-        """Write to `handlers`."""
+        """Write to `handlers`; `retry_of` says which policy a job of this worker has."""
+        self._retry_of = retry_of
         self._handlers = dict(handlers)
         self._settings = settings
         self._masker = masker
         self._clock = clock
-        self._waiting: deque[Settled] = deque(maxlen=QUEUE)
+        self._waiting: deque[Execution] = deque(maxlen=QUEUE)
         self._wake = Wake(clock)
         self._told_at = float("-inf")
         self.dropped = 0
         self.failed: dict[str, int] = {}
 
-    def put(self, settled: Sequence[Settled]) -> None:
-        """Take runs over; never waits."""
+    def fetched(self, claims: Sequence[Claim], seconds: float) -> None:
+        """Do nothing."""
+
+    def sampled(self, load: Load) -> None:
+        """Do nothing."""
+
+    def lagged(self, seconds: float) -> None:
+        """Do nothing."""
+
+    def settled(self, executions: Sequence[Execution], seconds: float) -> None:
+        """Take runs over that the store settled; never waits."""
+        del seconds
         waiting = self._waiting
-        settled = [each for each in settled if each.has_run]
-        over = len(waiting) + len(settled) - QUEUE
+        ended = [each for each in executions if each.accepted and _has_run(each)]
+        over = len(waiting) + len(ended) - QUEUE
         if over > 0:
             if not self.dropped:
                 logger.warning("the execution log is too slow; runs are dropped from it")
             self.dropped += over
-        waiting.extend(settled)
+        waiting.extend(ended)
         self._wake.set()
 
     async def prepare(self) -> None:
@@ -152,8 +166,8 @@ class ExecutionLog:
                 await handler(records)
             except Exception as error:  # noqa: BLE001 - a full disk must not stop the worker
                 self._note_failure(name, error)
-        for settled in batch:
-            if self._waiting and self._waiting[0] is settled:
+        for written in batch:
+            if self._waiting and self._waiting[0] is written:
                 self._waiting.popleft()
 
     def _note_failure(self, name: str, error: Exception) -> None:
@@ -165,17 +179,31 @@ class ExecutionLog:
                 "the execution log can't write to %s, %d batches so far: %s", name, self.failed[name], error
             )
 
-    def _records(self, batch: Sequence[Settled]) -> list[ExecutionRecord]:
-        return [record_of(settled, self._settings, self._masker) for settled in batch]
+    def _records(self, batch: Sequence[Execution]) -> list[ExecutionRecord]:
+        return [record_of(each, self._settings, self._masker, self._retry_of) for each in batch]
 
 
-def record_of(settled: Settled, settings: ExecutionLogSettings, masker: Masker) -> ExecutionRecord:
+def _has_run(execution: Execution) -> bool:
+    """Whether a handler saw the job; one that went back before it began has not run."""
+    return execution.seconds is not None or execution.settlement.attempts > execution.claim.attempts
+
+
+def record_of(
+    execution: Execution,
+    settings: ExecutionLogSettings,
+    masker: Masker,
+    retry_of: Callable[[Envelope], RetrySpec],
+) -> ExecutionRecord:
     """What the log says of one run."""
-    claim, options, settlement = settled.claim, settled.options, settled.settlement
+    claim, settlement = execution.claim, execution.settlement
     envelope, error = claim.envelope, settlement.error
     payload = masker.encoded(envelope.payload)
     shown = _encode(payload)
-    started_at, ended_at = claim.started_at, settlement.event.at
+    ended_at = settlement.event.at
+    seconds = execution.seconds
+    if seconds is None:
+        seconds = max(0, ended_at - claim.started_at) / 1000
+    started_at = Instant(ended_at - round(seconds * 1000))
     entry = _cron_name(envelope.id)
     return ExecutionRecord(
         execution_id=f"{envelope.id}.{claim.lease.token}",
@@ -188,12 +216,12 @@ def record_of(settled: Settled, settings: ExecutionLogSettings, masker: Masker) 
         attempt=claim.attempts + 1,
         status=settlement.status,
         user_id=envelope.user_id,
-        retry=envelope.retry or options.retry.spec,
+        retry=envelope.retry or retry_of(envelope),
         payload=payload if len(shown) <= settings.payload_chars else _cut(shown, settings.payload_chars),
         payload_hash=_hashed(envelope.payload, shown, settings.hash_secret),
         started_at=moment(started_at),
-        ended_at=moment(max(started_at, ended_at)),
-        duration=max(0, ended_at - started_at) / 1000,
+        ended_at=moment(ended_at),
+        duration=round(seconds, 6),
         output=_output(settlement.result, settings.output_chars, masker),
         output_length=len(settlement.result or b""),
         error=None if error is None else ExecutionError(error.type, error.message, error.reason),
