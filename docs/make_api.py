@@ -23,6 +23,7 @@ from aiojobs_engine.core import errors, frequencies
 from aiojobs_engine.core.job import CallOptions, TypeOptions
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.executions import ExecutionsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.jobs import JobsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
@@ -38,6 +39,7 @@ DESKS = {
     "engine.queues": QueuesDesk,
     "engine.dead": DeadDesk,
     "engine.cron": CronDesk,
+    "engine.executions": ExecutionsDesk,
     "engine.failures": FailuresDesk,
     "engine.workers": WorkersDesk,
     "engine.types": TypesDesk,
@@ -54,6 +56,7 @@ SHOWN = {
     "TestEngine": "t",
 }
 INNER = {
+    "engine.executions": {"handlers"},
     "Engine": {"entered_by_workers", "substituted", "wrapping_runs"},
     "ImportType": {"abandoned", "call_plain", "can_salvage", "invoke", "lost_rows", "perform", "prepared"},
     "JobContext": {"claim", "final_counters", "message", "port", "takes_row_failures"},
@@ -102,7 +105,16 @@ GROUPS = {
     "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
     "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "Secret", "current_job"],
-    "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
+    "handles": [
+        "JobHandle",
+        "Listing",
+        "Page",
+        "JobStatus",
+        "Status",
+        "ErrorInfo",
+        "JobFailure",
+        "ExecutionRecord",
+    ],
     "flow": ["Unique"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),

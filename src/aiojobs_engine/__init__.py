@@ -65,6 +65,7 @@ from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
 from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.settings import load_settings
+from aiojobs_engine.telemetry.execution_log import ExecutionRecord
 
 __all__ = [
     "BackendClosed",
@@ -78,6 +79,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "ErrorInfo",
+    "ExecutionRecord",
     "ForkedEngineError",
     "GiveUp",
     "Health",

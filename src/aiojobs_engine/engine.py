@@ -128,7 +128,7 @@ class Engine(Declaring):
         self.workers = WorkersDesk(door)
         self.types = TypesDesk(door)
         self.failures = FailuresDesk(door)
-        self.executions = ExecutionsDesk(settings, self.clock, self._execution_handlers)
+        self.executions = ExecutionsDesk(settings, lambda: self.clock, self._execution_handlers)
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str] | None = None) -> Engine:

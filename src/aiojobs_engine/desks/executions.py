@@ -1,6 +1,6 @@
 """`engine.executions`: what the execution log says of past runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError
@@ -16,7 +16,9 @@ _MOST = 10_000
 class ExecutionsDesk:
     """Past runs, as the handlers `file` and `database` of the execution log keep them."""
 
-    def __init__(self, settings: Settings, clock: Clock, own: Mapping[str, ExecutionHandler]) -> None:
+    def __init__(
+        self, settings: Settings, clock: Callable[[], Clock], own: Mapping[str, ExecutionHandler]
+    ) -> None:
         """Know the handlers that `settings` name; `own` are those of the user, by name."""
         self._settings = settings
         self._clock = clock
@@ -61,9 +63,9 @@ class ExecutionsDesk:
         log = self._settings.execution_log
         if name == "file":
             return ExecutionFiles(
-                log.path, file_bytes=log.file_bytes, files=log.files, age=log.age, clock=self._clock
+                log.path, file_bytes=log.file_bytes, files=log.files, age=log.age, clock=self._clock()
             )
-        return ExecutionDatabase(log.database, keep=log.keep, age=log.age, clock=self._clock)
+        return ExecutionDatabase(log.database, keep=log.keep, age=log.age, clock=self._clock())
 
 
 _BuiltIn = ExecutionFiles | ExecutionDatabase

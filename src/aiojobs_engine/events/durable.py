@@ -75,6 +75,8 @@ class Follower:
         """Let go of the place; after a burst with everything told that is there."""
         self._is_stopping = False
         with contextlib.suppress(LostPlace, BackendError):
+            if self._cursor is not None:
+                await self._keep(self._cursor)
             tail = await self._taken() if catches_up else None
             while tail is not None and (events := await tail.batch()):
                 await self._tell_all(tail, events)

@@ -1,5 +1,6 @@
 """The execution log: one record per run, masked, written beside the worker in batches."""
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -29,6 +30,7 @@ QUEUE = 10_000
 
 _BATCH = 500
 _QUIET = 60.0
+_CLOSING = 10.0
 _CRON = "cron:"
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -117,6 +119,7 @@ class ExecutionLog:
         self._waiting: deque[Execution] = deque(maxlen=QUEUE)
         self._wake = Wake(clock)
         self._told_at = float("-inf")
+        self._writing: asyncio.Task[None] | None = None
         self.dropped = 0
         self.failed: dict[str, int] = {}
 
@@ -146,29 +149,46 @@ class ExecutionLog:
         """Do nothing: files and tables are made with the first record."""
 
     async def run(self) -> None:
-        """Write until cancelled; a batch under way is taken up again by `finish`."""
+        """Write until cancelled; a batch under way is written to its end, see `finish`."""
         while True:
             while self._waiting:
-                await self._write_batch()
+                await asyncio.shield(self._begin())
             await self._wake.wait()
 
     async def finish(self, *, catches_up: bool) -> None:
-        """Write what is left."""
+        """Write what is left, for at most 10 seconds."""
         del catches_up
-        while self._waiting:
-            await self._write_batch()
+        timer = self._clock.call_later(_CLOSING, self._cut_off)
+        try:
+            while (writing := self._writing) is not None or self._waiting:
+                await asyncio.wait([writing or self._begin()])
+        finally:
+            timer.cancel()
 
-    async def _write_batch(self) -> None:
-        batch = [self._waiting[place] for place in range(min(_BATCH, len(self._waiting)))]
-        records = await to_thread.run_sync(self._records, batch)
-        for name, handler in self._handlers.items():
-            try:
-                await handler(records)
-            except Exception as error:  # noqa: BLE001 - a full disk must not stop the worker
-                self._note_failure(name, error)
-        for written in batch:
-            if self._waiting and self._waiting[0] is written:
-                self._waiting.popleft()
+    def _begin(self) -> asyncio.Task[None]:
+        """Write a batch in a task of its own, so that being cancelled neither loses nor repeats it."""
+        batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+        loop = asyncio.get_running_loop()
+        self._writing = loop.create_task(self._write(batch), name="aiojobs:execution-log-batch")
+        return self._writing
+
+    def _cut_off(self) -> None:
+        self.dropped += len(self._waiting)
+        self._waiting.clear()
+        logger.error("the execution log took too long at the end; what is left is not written")
+        if self._writing is not None:
+            self._writing.cancel()
+
+    async def _write(self, batch: Sequence[Execution]) -> None:
+        try:
+            records = await to_thread.run_sync(self._records, batch)
+            for name, handler in self._handlers.items():
+                try:
+                    await handler(records)
+                except Exception as error:  # noqa: BLE001 - a full disk must not stop the worker
+                    self._note_failure(name, error)
+        finally:
+            self._writing = None
 
     def _note_failure(self, name: str, error: Exception) -> None:
         self.failed[name] = self.failed.get(name, 0) + 1
