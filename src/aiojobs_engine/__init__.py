@@ -57,10 +57,13 @@ from aiojobs_engine.core.secret import Secret
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
+from aiojobs_engine.core.webhooks import SignatureMismatch
 from aiojobs_engine.desks.cron import CronRun, CronStatus
 from aiojobs_engine.desks.health import Health
 from aiojobs_engine.engine import Engine
+from aiojobs_engine.events.listeners.recipients import Call, Email, Webhook
 from aiojobs_engine.handle import JobHandle
+from aiojobs_engine.integrations.webhooks import verify_webhook
 from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
 from aiojobs_engine.runtime.registry import JobType
@@ -72,10 +75,12 @@ __all__ = [
     "BackendError",
     "BackendFull",
     "BackendUnavailable",
+    "Call",
     "ConfigError",
     "CronRun",
     "CronStatus",
     "Discard",
+    "Email",
     "Engine",
     "EngineError",
     "ErrorInfo",
@@ -123,6 +128,7 @@ __all__ = [
     "RetryLater",
     "SchemaMismatch",
     "Secret",
+    "SignatureMismatch",
     "Snooze",
     "SourceChanged",
     "SourceError",
@@ -131,8 +137,10 @@ __all__ = [
     "UnfinishedResult",
     "Unique",
     "UnknownJobType",
+    "Webhook",
     "current_job",
     "frequencies",
     "load_settings",
     "status_updated",
+    "verify_webhook",
 ]

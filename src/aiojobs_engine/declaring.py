@@ -13,6 +13,7 @@ from aiojobs_engine.core.job import TypeOptions
 from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.desks.executions import BUILT_IN
 from aiojobs_engine.events.bus import Subscription, checked_classes
+from aiojobs_engine.events.listeners.recipients import FindRecipients
 from aiojobs_engine.lifetime.apps import AppMember
 from aiojobs_engine.lifetime.hosting import Resources, checked_middleware, checked_resources
 from aiojobs_engine.runtime.context import Middleware
@@ -22,6 +23,7 @@ from aiojobs_engine.telemetry.execution_log import ExecutionHandler
 ExecutionHandlerT = TypeVar("ExecutionHandlerT", bound=ExecutionHandler)
 ListenerT = TypeVar("ListenerT", bound=Callable[[Any], object])
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
+RecipientsT = TypeVar("RecipientsT", bound=FindRecipients)
 ResourcesT = TypeVar("ResourcesT", bound=Callable[[], object])
 
 
@@ -36,6 +38,7 @@ class Declaring(AppMember):
         self.registry = registry
         self._resources: Resources | None = None
         self._middleware: list[Middleware] = []
+        self._recipients: FindRecipients | None = None
         self._execution_handlers: dict[str, ExecutionHandler] = {}
 
     @abstractmethod
@@ -88,6 +91,20 @@ class Declaring(AppMember):
             ConfigError: `fn` is no async function.
         """
         self._middleware.append(checked_middleware(fn))
+        return fn
+
+    def recipients(self, fn: RecipientsT) -> RecipientsT:
+        """Ask the decorated function, with an event, who is told that a job has ended; see `Webhook`.
+
+        It answers `Webhook`, `Email` and `Call` objects, most often by `event.user_id`, and may be async.
+        `[listeners] notify` switches it, for all jobs or by kind and type.
+
+        Raises:
+            ConfigError: there is one already.
+        """
+        if self._recipients is not None:
+            raise ConfigError("an engine has one @engine.recipients")
+        self._recipients = fn
         return fn
 
     def execution_handler(self, name: str) -> Callable[[ExecutionHandlerT], ExecutionHandlerT]:

@@ -293,7 +293,9 @@ class Engine(Declaring):
             await_retries=await_retries,
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
-            **beside_worker(session, self._life.durable, self.executions.handlers())._asdict(),
+            **beside_worker(
+                session, self._life.durable, self.executions.handlers(), self._recipients
+            )._asdict(),
         )
 
     @asynccontextmanager

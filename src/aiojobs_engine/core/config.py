@@ -9,6 +9,7 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.limits import PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
 from aiojobs_engine.core.masking import Masker, masker_of
 from aiojobs_engine.core.retry import RetrySpec
+from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.core.unique import Unique
 
@@ -103,6 +104,39 @@ class ListenerOverrides(_Section, frozen=True, kw_only=True):
     broadcast: bool | None = None
     log: bool | None = None
     notify: bool | None = None
+
+
+class NotifySettings(_Section, frozen=True, kw_only=True):
+    """`[notify]`: who is told beside those that `@engine.recipients` names, and how.
+
+    Attributes:
+        statuses: the ends that are told.
+        webhook, secret, email: are told of every job.
+        timeout: seconds for one webhook or call; e-mail may take three times as long.
+        attempts: how often a recipient is tried; pauses begin at 1 s.
+        ports, allow: what webhooks may connect to; `allow` are hosts, addresses and networks that are not
+            public.
+    """
+
+    statuses: tuple[Status, ...] = (Status.COMPLETED, Status.PARTIAL, Status.FAILED)
+    webhook: str | None = None
+    secret: str | None = None
+    email: tuple[str, ...] = ()
+    timeout: Seconds = 10.0
+    attempts: AtLeastOne = 5
+    ports: tuple[int, ...] = (80, 443)
+    allow: tuple[str, ...] = ()
+
+
+class SmtpSettings(_Section, frozen=True, kw_only=True):
+    """`[smtp]`: the server that sends e-mail; `sender` is `user` without one."""
+
+    host: str | None = None
+    port: AtLeastOne = 587
+    user: str | None = None
+    password: str | None = None
+    sender: str | None = None
+    security: Literal["starttls", "tls", "none"] = "starttls"
 
 
 class ChunkingSettings(_Section, frozen=True, kw_only=True):
@@ -217,6 +251,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     app: str | None = None
     worker: WorkerSettings = WorkerSettings()
     defaults: DefaultSettings = DefaultSettings()
+    notify: NotifySettings = NotifySettings()
+    smtp: SmtpSettings = SmtpSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     listeners: ListenerSettings = ListenerSettings()
     kinds: dict[str, OptionSettings] = {}

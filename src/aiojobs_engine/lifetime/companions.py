@@ -13,6 +13,8 @@ from aiojobs_engine.core.options import resolve
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.events.bus import Subscription
 from aiojobs_engine.events.durable import Follower
+from aiojobs_engine.events.listeners.notify import Notifier, notify_subscription
+from aiojobs_engine.events.listeners.recipients import FindRecipients
 from aiojobs_engine.lifetime.session import Session
 from aiojobs_engine.ports.companion import Companion
 from aiojobs_engine.runtime.observing import Observing
@@ -28,10 +30,15 @@ class Beside(NamedTuple):
 
 
 def beside_worker(
-    session: Session, durable: Iterable[Subscription], handlers: Mapping[str, ExecutionHandler]
+    session: Session,
+    durable: Iterable[Subscription],
+    handlers: Mapping[str, ExecutionHandler],
+    recipients: FindRecipients | None,
 ) -> Beside:
-    """The durable listeners and, where it has handlers, the execution log."""
-    companions: list[Companion] = [*followers(session, durable)]
+    """The durable listeners, `notify` among them, and the execution log where it has handlers."""
+    notifier = Notifier(session.settings, session.clock, recipients)
+    notify = notify_subscription(notifier, session.settings)
+    companions: list[Companion] = [*followers(session, [*durable, *([notify] if notify else [])])]
     observing = session.observing
     if not handlers:
         return Beside(companions, observing)
