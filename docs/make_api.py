@@ -19,11 +19,13 @@ import msgspec
 import aiojobs_engine
 from aiojobs_engine import testing
 from aiojobs_engine.bulk.call import ImportArguments
+from aiojobs_engine.bulk.registry import ExporterOptions
 from aiojobs_engine.core import errors, frequencies
 from aiojobs_engine.core.job import CallOptions, TypeOptions
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
 from aiojobs_engine.desks.executions import ExecutionsDesk
+from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.jobs import JobsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
@@ -41,11 +43,13 @@ DESKS = {
     "engine.cron": CronDesk,
     "engine.executions": ExecutionsDesk,
     "engine.failures": FailuresDesk,
+    "engine.exports": ExportsDesk,
     "engine.workers": WorkersDesk,
     "engine.types": TypesDesk,
 }
 SHOWN = {
     "Engine": "engine",
+    "ExportType": "exporter",
     "ImportType": "importer",
     "JobContext": "ctx",
     "JobHandle": "handle",
@@ -56,8 +60,17 @@ SHOWN = {
     "TestEngine": "t",
 }
 INNER = {
-    "engine.executions": {"handlers"},
     "Engine": {"entered_by_workers", "substituted", "wrapping_runs"},
+    "ExportType": {
+        "call_plain",
+        "can_salvage",
+        "has_key",
+        "invoke",
+        "lost_rows",
+        "perform",
+        "rows",
+        "specs",
+    },
     "ImportType": {"abandoned", "call_plain", "can_salvage", "invoke", "lost_rows", "perform", "prepared"},
     "JobContext": {"claim", "final_counters", "message", "port", "takes_row_failures"},
     "JobRegistry": {"add"},
@@ -74,6 +87,7 @@ OPTIONS = {
     "delay": "not started before so long after the dispatch",
     "at": "not started before this instant; it excludes `delay`",
     "id": "the job's id; the same id twice is one job; only at the call",
+    "after": "jobs that have to complete before this one starts: handles, jobs, ids, `Need`s; at the call",
     "user_id": "whose job it is",
     "tags": "names to find it by",
     "meta": "JSON data beside the arguments, in `ctx.meta`",
@@ -90,6 +104,17 @@ CALL = {
     "max_failures": "stop when more rows than these have failed",
     "max_failure_rate": "stop when a larger share than this, 0 to 1, of at least 100 rows has failed",
 }
+EXPORT = {
+    "key": "the field, or fields, by which the rows are ordered: a run that was cut short goes on behind "
+    "`ctx.cursor`",
+    "parts": "an async function that names up to 500 parts; the handler finds each as `ctx.part`",
+    "parallel": "how many parts are read at once, 4 without",
+    "formulas": "columns whose text may be a formula; in all others it is made harmless in CSV and Excel",
+    "format": "of files whose call names none, `csv` without",
+    "delivery": "`download`, `link` or `both`, as in `[delivery]`",
+    "keep": "`temporary` or `permanent`",
+    "ttl": "how long a temporary file is kept: seconds, a `timedelta` or text like `2h`",
+}
 CRON = {
     "args": "the arguments of each fire, by name",
     "tz": "a name of the time zone database, `UTC` without",
@@ -104,7 +129,16 @@ CRON = {
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Health", "load_settings"],
-    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "Secret", "current_job"],
+    "jobs": [
+        "JobRegistry",
+        "JobType",
+        "ImportType",
+        "ExportType",
+        "Job",
+        "JobContext",
+        "Secret",
+        "current_job",
+    ],
     "handles": [
         "JobHandle",
         "Listing",
@@ -114,7 +148,10 @@ GROUPS = {
         "ErrorInfo",
         "JobFailure",
         "ExecutionRecord",
+        "ExportedFile",
     ],
+    "notify": ["Webhook", "Email", "Call", "verify_webhook"],
+    "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
     "flow": ["Unique"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
@@ -141,7 +178,8 @@ def api() -> dict[str, str]:
     """The generated parts of the page of names."""
     found = {group: "\n\n".join(_entry(name) for name in names) for group, names in GROUPS.items()}
     found |= {"options": _options(OPTIONS, TypeOptions, CallOptions), "call": _options(CALL, ImportArguments)}
-    found |= {"frequencies": _frequencies(), "cron-options": _options(CRON, _cron_options())}
+    found["exporter-options"] = _options(EXPORT, _own_options(ExporterOptions, EXPORT))
+    found |= {"frequencies": _frequencies(), "cron-options": _options(CRON, _own_options(CronOptions, CRON))}
     return found | {"events": _events(), "signals": "\n\n".join(_entry(name) for name in SIGNALS)}
 
 
@@ -162,9 +200,9 @@ def documented() -> set[str]:
     )
 
 
-def _cron_options() -> Any:
-    """What the decorator of an entry takes beside the options of a job."""
-    own = {name: hint for name, hint in CronOptions.__annotations__.items() if name in CRON}
+def _own_options(kind: Any, meanings: Mapping[str, str]) -> Any:
+    """What a decorator takes beside the options of a job."""
+    own = {name: hint for name, hint in kind.__annotations__.items() if name in meanings}
     return SimpleNamespace(__annotations__=own)
 
 

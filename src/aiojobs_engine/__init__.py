@@ -3,6 +3,8 @@
 `Engine` is the door: it registers job types, dispatches jobs, runs workers, and shows what they do.
 """
 
+from aiojobs_engine.bulk.exported import ExportedFile
+from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.registry import JobRegistry
 from aiojobs_engine.core import frequencies
@@ -12,8 +14,12 @@ from aiojobs_engine.core.errors import (
     BackendFull,
     BackendUnavailable,
     ConfigError,
+    DeliveryError,
+    DependencyNotFound,
     Discard,
     EngineError,
+    ExportError,
+    ExportNotFound,
     ForkedEngineError,
     IdConflict,
     IllegalTransition,
@@ -51,7 +57,9 @@ from aiojobs_engine.core.events import (
     LeaseLost,
     status_updated,
 )
+from aiojobs_engine.core.flow import Batch, group
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.needs import Need, When
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
 from aiojobs_engine.core.secret import Secret
 from aiojobs_engine.core.state import Status
@@ -60,6 +68,7 @@ from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.core.webhooks import SignatureMismatch
 from aiojobs_engine.desks.cron import CronRun, CronStatus
 from aiojobs_engine.desks.health import Health
+from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.events.listeners.recipients import Call, Email, Webhook
 from aiojobs_engine.handle import JobHandle
@@ -75,16 +84,24 @@ __all__ = [
     "BackendError",
     "BackendFull",
     "BackendUnavailable",
+    "Batch",
+    "BatchHandle",
     "Call",
     "ConfigError",
     "CronRun",
     "CronStatus",
+    "DeliveryError",
+    "DependencyNotFound",
     "Discard",
     "Email",
     "Engine",
     "EngineError",
     "ErrorInfo",
     "ExecutionRecord",
+    "ExportError",
+    "ExportNotFound",
+    "ExportType",
+    "ExportedFile",
     "ForkedEngineError",
     "GiveUp",
     "Health",
@@ -118,6 +135,7 @@ __all__ = [
     "LeaseLost",
     "LeaseLostError",
     "Listing",
+    "Need",
     "NoCurrentJob",
     "Page",
     "PayloadError",
@@ -138,8 +156,10 @@ __all__ = [
     "Unique",
     "UnknownJobType",
     "Webhook",
+    "When",
     "current_job",
     "frequencies",
+    "group",
     "load_settings",
     "status_updated",
     "verify_webhook",

@@ -8,16 +8,17 @@ from pathlib import PurePosixPath
 from tests.house.tree import ROOT, sources
 
 HERE = "tests/cases/"
-ELSEWHERE = {"L1", "L2", "L3", "J19", "X20"} | {f"E{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9, 10)}
+ELSEWHERE = {"L1", "L2", "L3"} | {f"E{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9)}
 ALL = (
     [f"W{number}" for number in range(1, 21)]
     + [f"L{number}" for number in range(1, 14)]
     + [f"J{number}" for number in range(1, 21)]
     + [f"C{number}" for number in range(1, 12)]
+    + [f"R{number}" for number in range(1, 23)]
     + [f"E{number}" for number in range(1, 11)]
     + [f"X{number}" for number in (3, 4, 5, 6, 7, 8, 9, 19, 20, 26)]
 )
-ROW = re.compile(r"\| ([WLJCEX]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
+ROW = re.compile(r"\| ([WLJCREX]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
 
 
 def _marked() -> dict[str, set[str]]:

@@ -13,6 +13,7 @@ from aiojobs_engine.backends.sqlite import SqliteBackend
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.testing.clock import ManualClock
+from aiojobs_engine.testing.flow_model import FlowModel
 from aiojobs_engine.testing.model import BackendModel
 from tests.servers.server import Server
 
@@ -28,7 +29,7 @@ PROFILE = settings(
 )
 
 
-class SqliteModel(BackendModel):
+class OnSqlite(BackendModel):
     """A crash leaves the files as they are: the store is opened on a copy of them."""
 
     can_crash = True
@@ -61,6 +62,12 @@ class SqliteModel(BackendModel):
         return folder / "jobs.db"
 
 
+class SqliteModel(OnSqlite): ...
+
+
+class SqliteFlowModel(OnSqlite, FlowModel): ...
+
+
 class RedisModel(BackendModel):
     """A crash leaves the server as it is: another client goes on with its keys."""
 
@@ -91,5 +98,7 @@ TestMemoryModel = BackendModel.TestCase
 TestMemoryModel.settings = PROFILE
 TestSqliteModel = SqliteModel.TestCase
 TestSqliteModel.settings = PROFILE
+TestSqliteFlowModel = SqliteFlowModel.TestCase
+TestSqliteFlowModel.settings = PROFILE
 TestRedisModel = RedisModel.TestCase
 TestRedisModel.settings = PROFILE

@@ -2,16 +2,20 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from tests.docs.markdown import page
 from tests.servers.groups import Cluster, Watched
 from tests.servers.server import Server, redis_on_path, valkey, version
 
 GIVEN = os.environ.get("AIOJOBS_TEST_REDIS_URL")
 CLUSTER = "cluster"
+NARROW = "narrow"
+USER = "jobs"
 
 _NUMBERS = itertools.count()
 
@@ -25,7 +29,7 @@ def binaries() -> dict[str, Path]:
 
 
 def kinds() -> list[str]:
-    """What the tests of the store run on; `given` is the server of AIOJOBS_TEST_REDIS_URL."""
+    """What the tests run on; `given` is the server of AIOJOBS_TEST_REDIS_URL."""
     return [*(["given"] if GIVEN else []), *binaries(), CLUSTER]
 
 
@@ -71,6 +75,10 @@ def prefix() -> str:
 @pytest.fixture(params=kinds())
 def redis_url(request: pytest.FixtureRequest, prefix: str) -> str:
     """A URL of each kind of server in turn, with a prefix of its own."""
+    return _url(request, prefix)
+
+
+def _url(request: pytest.FixtureRequest, prefix: str) -> str:
     if request.param == "given":
         assert GIVEN is not None
         return f"{GIVEN}{'&' if '?' in GIVEN else '?'}prefix={prefix}"
@@ -79,6 +87,29 @@ def redis_url(request: pytest.FixtureRequest, prefix: str) -> str:
     else:
         url = request.getfixturevalue("servers")[request.param].url
     return f"{url}?prefix={prefix}"
+
+
+def narrow(words: Iterable[str], server: Server, prefix: str) -> str:
+    """Make the user of an ACL rule, for keys of `prefix` alone; the URL for it."""
+    name, password = f"{USER}-{prefix}", "open sesame"
+    rules = [word.replace("aiojobs:", f"{prefix}:") for word in words]
+    rules = [f">{password}" if word.startswith(">") else word for word in rules]
+    server.run("ACL", "SETUSER", name, *rules)
+    return f"redis://{name}:{quote(password)}@127.0.0.1:{server.port}/0?prefix={prefix}"
+
+
+def documented_rule() -> list[str]:
+    """The words of the ACL rule that the docs give, without `user` and the name."""
+    (block,) = (each for each in page("docs/how-to/run-on-redis.md").blocks if each.language == "acl")
+    return block.text.split()[2:]
+
+
+@pytest.fixture(params=[NARROW, *(kind for kind in kinds() if kind != "valkey")])
+def store_url(request: pytest.FixtureRequest, prefix: str) -> str:
+    """A URL of each kind of server in turn; on Valkey as the user that the docs describe."""
+    if request.param == NARROW:
+        return narrow(documented_rule(), request.getfixturevalue("servers")["valkey"], prefix)
+    return _url(request, prefix)
 
 
 @pytest.fixture

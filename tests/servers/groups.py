@@ -61,6 +61,17 @@ class Cluster:
     def name(self, node: Server) -> str:
         return str(node.run("CLUSTER", "MYID").decode())
 
+    def move(self, slot: int) -> None:
+        """Move a slot, with its keys, to the next server; clients see it half way."""
+        source = self.owner(slot)
+        target = self.nodes[(self.nodes.index(source) + 1) % len(self.nodes)]
+        target.run("CLUSTER", "SETSLOT", slot, "IMPORTING", self.name(source))
+        source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", self.name(target))
+        while keys := source.run("CLUSTER", "GETKEYSINSLOT", slot, 5):
+            source.run("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        for node in (target, source, *self.nodes):
+            node.run("CLUSTER", "SETSLOT", slot, "NODE", self.name(target))
+
     def _bus(self, node: Server) -> str:
         return node.options[node.options.index("--cluster-port") + 1]
 

@@ -42,8 +42,10 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @jobs_command.command("list")
 @click.argument("target", required=False)
 @filter_options
-@click.option("--parent", "parent_id", metavar="ID", help="Only chunks of this bulk job.")
-@click.option("--chunks", is_flag=True, help="Chunks of bulk jobs, too.")
+@click.option(
+    "--parent", "parent_id", metavar="ID", help="Only chunks of this bulk job, or members of this batch."
+)
+@click.option("--chunks", is_flag=True, help="Chunks of bulk jobs and members of batches, too.")
 @limit_options
 @json_option
 @url_option
@@ -58,7 +60,7 @@ def list_command(
     as_json: bool,
     **filters: Any,
 ) -> None:
-    """List jobs, the newest first; the chunks of bulk jobs only with --chunks or --parent."""
+    """List jobs, the newest first; chunks and members only with --chunks or --parent."""
 
     async def work() -> None:
         filters["status"] = filters["status"] or None

@@ -24,6 +24,7 @@ COMMANDS = {
     "worker": Entry("worker", "Run jobs."),
     "dispatch": Entry("dispatch", "Store a job."),
     "import": Entry("imports", "Import a file."),
+    "export": Entry("exports", "Export to a file."),
     "jobs": Entry("jobs", "List jobs, look at one, intervene."),
     "failures": Entry("failures", "Failed rows of a bulk job: list, export, retry."),
     "queues": Entry("queues", "List queues, pause, resume, purge."),

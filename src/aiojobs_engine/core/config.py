@@ -88,6 +88,7 @@ class OptionSettings(_Section, frozen=True, kw_only=True):
     meta: dict[str, Any] | None = None
     unique: Unique | None = None
     listeners: "ListenerOverrides | None" = None
+    delivery: "DeliveryOverrides | None" = None
 
 
 class ListenerSettings(_Section, frozen=True, kw_only=True):
@@ -144,6 +145,33 @@ class ChunkingSettings(_Section, frozen=True, kw_only=True):
 
     size: AtLeastOne = 1000
     threshold: Annotated[int, msgspec.Meta(ge=0)] = 1000
+
+
+DeliveryMode = Literal["download", "link", "both"]
+"""Where the file of an export goes: to the path that the call names, into the storage, or both."""
+
+
+class DeliverySettings(_Section, frozen=True, kw_only=True):
+    """`[delivery]`: what becomes of the files of exports.
+
+    Attributes:
+        mode: `download` puts the file where `to=` says, `link` keeps it in the storage under an opaque id,
+            `both` does both. Left out, it is `download` for a call with `to=`, else `link`.
+        keep: files in the storage are `temporary`, removed after `ttl`, or `permanent`.
+        ttl: seconds that a temporary file is kept.
+    """
+
+    mode: DeliveryMode | None = None
+    keep: Literal["temporary", "permanent"] = "temporary"
+    ttl: Seconds = 86_400.0
+
+
+class DeliveryOverrides(_Section, frozen=True, kw_only=True):
+    """`delivery` of one kind or type; None leaves it to the next level."""
+
+    mode: DeliveryMode | None = None
+    keep: Literal["temporary", "permanent"] | None = None
+    ttl: Seconds | None = None
 
 
 class KeepSettings(_Section, frozen=True, kw_only=True):
@@ -255,6 +283,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     smtp: SmtpSettings = SmtpSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     listeners: ListenerSettings = ListenerSettings()
+    delivery: DeliverySettings = DeliverySettings()
     kinds: dict[str, OptionSettings] = {}
     jobs: dict[str, OptionSettings] = {}
     retention: RetentionSettings = RetentionSettings()

@@ -9,7 +9,9 @@ from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar, cast
 import msgspec
 
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
+from aiojobs_engine.core.flow import Step
 from aiojobs_engine.core.limits import PRIORITY, checked_name, is_storable
+from aiojobs_engine.core.needs import Need
 from aiojobs_engine.core.retry import Retry, RetrySpec
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.core.unique import Unique, checked_unique
@@ -18,6 +20,17 @@ R = TypeVar("R")
 
 Handle_co = TypeVar("Handle_co", covariant=True)
 
+
+class Named(Protocol):
+    """What has a job's id: a `Job`, a handle, a status."""
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        ...
+
+
+After = str | Named | Need
 RunIn = Literal["loop", "thread", "process"]
 
 
@@ -45,9 +58,15 @@ class CommonOptions(TypedDict, total=False):
 
 
 class CallOptions(CommonOptions, total=False):
-    """What `.options(...)` takes beside that."""
+    """What `.options(...)` takes beside that.
+
+    Attributes:
+        after: jobs that have to complete before this one starts: handles, jobs, ids, or `Need`s where another
+            end will do.
+    """
 
     id: str
+    after: After | Sequence[After]
 
 
 class TypeOptions(CommonOptions, total=False):
@@ -62,7 +81,7 @@ CALL_OPTIONS = _COMMON | frozenset(CallOptions.__annotations__)
 TYPE_OPTIONS = _COMMON | frozenset(TypeOptions.__annotations__)
 
 
-class Job(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
+class Job(Step, msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     """One durable unit of work: handler key, payload, metadata, id. Dispatched twice it is one job."""
 
     id: str
@@ -183,11 +202,26 @@ def _name(value: object, owner: str) -> str:
     return checked_name(value, owner)
 
 
+def _after(value: object, owner: str) -> tuple[Need, ...]:
+    several = cast("Sequence[object]", value if isinstance(value, list | tuple) else [value])
+    return tuple(_need(each, owner) for each in several)
+
+
+def _need(value: object, owner: str) -> Need:
+    if isinstance(value, Need):
+        return value
+    job_id = value if isinstance(value, str) else getattr(value, "id", None)
+    if not isinstance(job_id, str):
+        raise ConfigError(f"{owner} takes handles, jobs, ids or Needs, got {value!r:.80}")
+    return Need(checked_name(job_id, owner))
+
+
 def _unique(value: object, owner: str) -> Unique | None:
     return None if value is False or value is None else checked_unique(value, owner)
 
 
 _CHECKS = {
+    "after": _after,
     "id": _name,
     "name": _name,
     "queue": _name,

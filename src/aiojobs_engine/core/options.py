@@ -9,6 +9,7 @@ import msgspec
 from aiojobs_engine.core.config import OptionSettings, Settings
 from aiojobs_engine.core.retry import Retry
 
+_SECTIONS = ("listeners", "delivery")
 _CARRIED = ("delay", "expires", "user_id", "tags", "meta", "unique")
 
 
@@ -59,5 +60,6 @@ def _set_fields(section: OptionSettings | None) -> dict[str, Any]:
     if section is None:
         return {}
     fields = msgspec.structs.asdict(section)
-    del fields["listeners"]
+    for section_of_its_own in _SECTIONS:
+        del fields[section_of_its_own]
     return {name: value for name, value in fields.items() if value is not None}

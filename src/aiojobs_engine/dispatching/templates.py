@@ -208,6 +208,8 @@ def _with_options(
     fields = {name: checked[name] for name in _PLAIN if name in checked}
     if "meta" in fields or "user_id" in fields:
         _check_carried(base.prototype.type, fields.get("meta", {}), fields.get("user_id"), limit)
+    if "after" in checked:
+        fields["needs"] = checked["after"]
     if "retry" in checked:
         fields["retry"] = _travelling(checked["retry"], base.prototype.type)
     delay, at = base.delay, base.at

@@ -24,7 +24,7 @@ from aiojobs_engine.core.events import JobProgressed, event_of
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.limits import shortened
 from aiojobs_engine.core.state import Status
-from aiojobs_engine.core.status import Counters, UserId
+from aiojobs_engine.core.status import Counters, JobStatus, UserId
 from aiojobs_engine.ports.backend import Claim, Record
 from aiojobs_engine.ports.storage import Storage
 
@@ -184,6 +184,21 @@ class JobContext:
         return self._port.engine
 
     @property
+    def batch(self) -> Any:
+        """The `BatchHandle` of the batch that the job is a member of, to add more members; None without."""
+        batch_id = self._claim.envelope.parent_id
+        return None if batch_id is None else self._port.engine.batch_handle(batch_id)
+
+    async def formers(self) -> list[JobStatus]:
+        """The jobs that this one came after, in the order given, with their results and errors.
+
+        Those that are not stored any more are left out, and a result is None once its `result_ttl` is over.
+        """
+        ids = [need.job_id for need in self._claim.envelope.needs]
+        found: list[JobStatus | None] = await self._port.engine.store.get(ids) if ids else []
+        return [job for job in found if job is not None]
+
+    @property
     def resources(self) -> Any:
         """What `@engine.resources` yielded in this worker process, None without."""
         return self._port.resources
@@ -200,6 +215,11 @@ class JobContext:
     def cursor(self) -> Any:
         """What the last attempt gave to `checkpoint`, as plain JSON data; None on a fresh start."""
         return None if not self._cursor else msgspec.json.decode(self._cursor)
+
+    @property
+    def part(self) -> Any:
+        """Which part of an export this call makes, as its `parts=` named it; None elsewhere."""
+        return None
 
     async def progress(self, processed: int, total: int | None = None, message: str | None = None) -> None:
         """Say how far the job is; shown and stored at most four times a second, the last one always.

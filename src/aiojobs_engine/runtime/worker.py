@@ -156,7 +156,9 @@ class Worker:
         )
         every = min(settings.rescue_interval, settings.lease / 8)
         self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
-        self._pruner = Pruner(store, clock, self._settings, self._port.remove_files)
+        self._pruner = Pruner(
+            store, clock, self._settings, self._port.remove_files, self._port.storage.expire
+        )
 
     def _make_scheduler(self, crons: Sequence[CronEntry]) -> Scheduler:
         environment = self._settings.worker.environment

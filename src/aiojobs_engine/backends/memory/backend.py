@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
-from aiojobs_engine.backends.memory.chunks import after_end, end_if_done, expire_queued
+from aiojobs_engine.backends.memory.chunks import after_end, end_if_done, expire_queued, finish
 from aiojobs_engine.backends.memory.control import MemoryControl, cancel_job, pause_job
 from aiojobs_engine.backends.memory.cron import Crons, MemoryCron
+from aiojobs_engine.backends.memory.flows import add_linked, close_batches, missing_link
 from aiojobs_engine.backends.memory.inspector import MemoryInspector
 from aiojobs_engine.backends.memory.ledger import Ledger
 from aiojobs_engine.backends.memory.records import StoredJob, note_faults
 from aiojobs_engine.backends.memory.stream import MemoryStream
 from aiojobs_engine.backends.memory.unique import holder_of
-from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_same_job
+from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_linked, is_same_job
 from aiojobs_engine.core.events import JobStarted, LeaseLost
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import FINAL, Status
@@ -55,9 +56,15 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
         ledger, now = self._opened(), self._ledger.clock.now()
         bodies = [encode_envelope(envelope) for envelope in envelopes]
         ledger.check_room(envelope.id for envelope in envelopes)
+        if (missing := missing_link(ledger, envelopes)) is not None:
+            return [Enqueued(envelope.id, created=False, missing=missing) for envelope in envelopes]
         answers: list[Enqueued] = []
         for envelope, body in zip(envelopes, bodies, strict=True):
             stored = ledger.jobs.get(envelope.id)
+            if stored is None and is_linked(envelope):
+                add_linked(ledger, envelope, body, now)
+                answers.append(Enqueued(envelope.id, created=True))
+                continue
             if stored is None and (holder := holder_of(ledger, envelope, now)) is not None:
                 answers.append(Enqueued(holder.id, created=False))
                 continue
@@ -65,6 +72,8 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
                 ledger.add(body, now)
             is_conflict = stored is not None and not is_same_job(stored.envelope, envelope)
             answers.append(Enqueued(envelope.id, stored is None, is_conflict))
+        close_batches(ledger, envelopes, answers, now)
+        finish(ledger, now)
         ledger.log.publish()
         return answers
 
@@ -82,6 +91,7 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
                 claims.append(_lease(ledger, job, watch.worker, until, now))
                 if len(claims) >= limit:
                     break
+        finish(ledger, now)
         ledger.log.publish()
         return claims
 
@@ -127,6 +137,7 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
             if job is not None and job.status is Status.PROCESSING:
                 _settle(ledger, job, settlement, now)
             answers.append(job is not None)
+        finish(ledger, now)
         ledger.log.publish()
         return answers
 
@@ -153,6 +164,7 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
         due = ledger.due.due(now, limit)
         for job in due:
             ledger.move(job, Status.PENDING, now)
+        finish(ledger, now)
         ledger.log.publish()
         head = ledger.due.first()
         return Promoted(len(late) + len(due), None if head is None else Instant(head[0]))

@@ -31,7 +31,11 @@ class _Held(NamedTuple):
 
 
 class Ledger:
-    """Jobs, the shelves that order them, queues, workers, types and the event log."""
+    """Jobs, the shelves that order them, queues, workers, types and the event log.
+
+    Attributes:
+        looked_at: jobs that ended, or batches with a first failure, for which others may wait.
+    """
 
     def __init__(self, clock: Clock, max_jobs: int | None, max_events: int) -> None:
         """Start empty and closed."""
@@ -45,6 +49,7 @@ class Ledger:
         self.tally: Counter[tuple[str, Status]] = Counter()
         self.queues: set[str] = set()
         self.paused: set[str] = set()
+        self.looked_at: list[StoredJob] = []
         self.waiters: dict[Wake, Watch] = {}
         self.workers: dict[str, WorkerRecord] = {}
         self.types: dict[str, bytes] = {}
@@ -87,9 +92,15 @@ class Ledger:
             raise BackendFull(f"the memory store holds {len(self.jobs)} of at most {self._max_jobs} jobs")
 
     def add(
-        self, body: bytes, now: Instant, *, parent: StoredJob | None = None, reopened: bool = False
+        self,
+        body: bytes,
+        now: Instant,
+        *,
+        parent: StoredJob | None = None,
+        reopened: bool = False,
+        waits: bool = False,
     ) -> StoredJob:
-        """Store a new job with its `JobCreated`."""
+        """Store a new job with its `JobCreated`, as `waiting` when it `waits` for others."""
         envelope: Envelope = decode_envelope(body)
         self._places += 1
         is_due = envelope.scheduled_at is None or envelope.scheduled_at <= now
@@ -97,7 +108,7 @@ class Ledger:
             place=self._places,
             body=body,
             envelope=envelope,
-            status=Status.PENDING if is_due else Status.SCHEDULED,
+            status=Status.WAITING if waits else Status.PENDING if is_due else Status.SCHEDULED,
             counters=Counters(total=envelope.total),
             scheduled_at=envelope.scheduled_at,
             expires_at=envelope.expires_at,
@@ -120,6 +131,7 @@ class Ledger:
         """Forget a job and its chunks."""
         for chunk in job.family.chunks.values() if job.family else ():
             self.remove(chunk)
+        job.open_needs = 0
         self.withdraw(job)
         self.results.take(job)
         del self.jobs[job.id]

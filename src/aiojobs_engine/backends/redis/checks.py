@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 OLDEST = (7, 0)
 
 # The first release of each line in which no hole in scripts is known that lets their author run other code.
-_MENDED_REDIS = ((6, 2, 20), (7, 2, 11), (7, 4, 6), (8, 0, 4), (8, 2, 2))
+_MENDED_REDIS = ((7, 2, 11), (7, 4, 6), (8, 0, 4), (8, 2, 2))
 _MENDED_VALKEY = ((7, 2, 11), (8, 0, 6), (8, 1, 4), (9, 0, 0))
 
 Version = tuple[int, ...]

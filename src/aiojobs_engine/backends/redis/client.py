@@ -38,6 +38,7 @@ class Client:
         self._rng = rng or Random()
         self._connector = Connector(address, clock)
         self._lines: Lines | None = None
+        self._is_guarded = address.kind == "cluster"
         self._pid = os.getpid()
 
     @property
@@ -94,9 +95,13 @@ class Client:
         if wire is not None:
             self.commands += 1
             self.round_trips += 1
-            replies = await wire.send((words_of(request, in_full=False),))
-            if not isinstance(replies, Cut) and not isinstance(replies[0], Refused):
-                return replies[0]
+            replies = await wire.send((self.words(request),))
+            if not isinstance(replies, Cut):
+                reply = replies[0]
+                if not isinstance(reply, Refused):
+                    return reply
+                if verdict(reply) is Verdict.FATAL:
+                    raise translated(reply, self.address.shown) from reply
         return (await self.send((request,)))[0]
 
     async def calls(self, calls: Sequence[Call]) -> list[Any]:
@@ -144,6 +149,10 @@ class Client:
     def lines(self) -> Lines:
         """The open connections."""
         return self._opened()
+
+    def words(self, request: Request, *, in_full: bool = False) -> tuple[Argument, ...]:
+        """The command that is sent for a request."""
+        return words_of(request, in_full=in_full, is_guarded=self._is_guarded)
 
     def note(self, commands: int) -> None:
         """Count what is sent."""
@@ -241,7 +250,7 @@ class _Exchange:
         for index in indices:
             if index in self._asking:
                 commands.append(("ASKING",))
-            commands.append(words_of(self._requests[index], in_full=index in self._in_full))
+            commands.append(self._client.words(self._requests[index], in_full=index in self._in_full))
         return commands
 
     def _take_refusal(self, index: int, refused: Refused, wire: Wire) -> None:

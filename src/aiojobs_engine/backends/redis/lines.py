@@ -13,6 +13,8 @@ from aiojobs_engine.backends.redis.wire import Wire
 
 Key = bytes | str | None
 
+_ON_THE_MOVE = frozenset({"MOVED", "ASK", "TRYAGAIN"})
+
 
 class Lines(Protocol):
     """The open connections; what fails in them is a `Cut` or a `Refused`."""
@@ -192,7 +194,7 @@ class ManyServers:
     def learn(self, trouble: Cut | Refused, wire: Wire) -> None:
         """Ask anew who has which slot."""
         self._is_stale = True
-        if not isinstance(trouble, Refused) or trouble.code not in ("MOVED", "ASK", "TRYAGAIN"):
+        if not isinstance(trouble, Refused) or trouble.code not in _ON_THE_MOVE:
             wire.close(str(trouble))
 
     async def close(self) -> None:

@@ -35,6 +35,7 @@ class Command(NamedTuple):
 
 Request = Call | Command
 
+_GUARD = b":guard"
 _USES = re.compile(r"^Uses ([a-z, ]+)\.$", re.MULTILINE)
 
 
@@ -57,11 +58,19 @@ def script_of(name: str, source: bytes) -> Script:
     return Script(name, source, sha1(source, usedforsecurity=False).hexdigest())
 
 
-def words_of(request: Request, *, in_full: bool) -> tuple[Argument, ...]:
-    """The command that is sent; `in_full` brings the source along, for a server that doesn't have it."""
+def words_of(request: Request, *, in_full: bool, is_guarded: bool = False) -> tuple[Argument, ...]:
+    """The command that is sent; `in_full` brings the source along, for a server that doesn't have it.
+
+    A script that `is_guarded` names one more key, which never exists. While a slot of a Cluster moves,
+    servers refuse what names a key that they lack beside one that they have, so that no script sees half of
+    its keys.
+    """
     if isinstance(request, Command):
         return tuple(request.words)
     script, keys, args = request
+    if is_guarded and keys:
+        first = keys[0]
+        keys = (*keys, (first.encode() if isinstance(first, str) else first) + _GUARD)
     if in_full:
         return ("EVAL", script.source, len(keys), *keys, *args)
     return ("EVALSHA", script.digest, len(keys), *keys, *args)

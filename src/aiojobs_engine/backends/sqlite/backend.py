@@ -18,6 +18,7 @@ from aiojobs_engine.backends.sqlite.cron import SqliteCron
 from aiojobs_engine.backends.sqlite.enqueue import encoded, enqueue
 from aiojobs_engine.backends.sqlite.generation import check_generation, write_generation
 from aiojobs_engine.backends.sqlite.inspector import SqliteInspector
+from aiojobs_engine.backends.sqlite.linked import enqueue_linked
 from aiojobs_engine.backends.sqlite.migrate import migrate, raise_generation
 from aiojobs_engine.backends.sqlite.reader import Reader
 from aiojobs_engine.backends.sqlite.settle import record, settle
@@ -27,7 +28,7 @@ from aiojobs_engine.backends.sqlite.unique import enqueue_unique
 from aiojobs_engine.backends.sqlite.upkeep import promote
 from aiojobs_engine.backends.sqlite.wake import Bell, Listeners
 from aiojobs_engine.backends.sqlite.writer import Work, Writer, Written
-from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.envelope import Envelope, is_linked
 from aiojobs_engine.core.errors import BackendUnavailable
 from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.ports.backend import (
@@ -139,7 +140,8 @@ class SqliteBackend(SqliteControl, SqliteCron, SqliteInspector, SqliteStream):
         jobs = encoded(envelopes)
         if any(envelope.unique is not None for envelope in envelopes):
             return await self._write(lambda tx: enqueue_unique(tx, jobs), len(jobs))
-        return await self._write(lambda tx: enqueue(tx, jobs), len(jobs))
+        store = enqueue_linked if any(map(is_linked, envelopes)) else enqueue
+        return await self._write(lambda tx: store(tx, jobs), len(jobs))
 
     async def claim(self, watch: Watch, limit: int, lease: float, ahead: int = 0) -> list[Claim]:
         """Lease pending jobs in claim order; see the port."""

@@ -1,6 +1,7 @@
 """New jobs: dispatched ones, and the chunks that a bulk job brings."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import Any
 
@@ -62,20 +63,26 @@ def enqueue(
 
 
 def add_jobs(
-    tx: Transaction, jobs: Sequence[Encoded], last: int, parent: int | None = None, *, reopened: bool = False
+    tx: Transaction,
+    jobs: Sequence[Encoded],
+    last: int,
+    parent: int | None = None,
+    *,
+    reopened: bool = False,
+    waiting: AbstractSet[str] = frozenset(),
 ) -> dict[str, Envelope]:
     """Store jobs of different ids with their `JobCreated`; those that were there already, by id.
 
-    `last` is the number of the job that was accepted last before them.
+    `last` is the number of the job that was accepted last before them; those in `waiting` wait for others.
     """
     there: dict[str, Envelope] = {}
     for part in _slices(jobs):
-        there |= _add_slice(tx, part, last, parent, reopened=reopened)
+        there |= _add_slice(tx, part, last, parent, reopened=reopened, waiting=waiting)
     now = tx.now
     for envelope, _ in jobs:
         if there and envelope.id in there:
             continue
-        status = first_status(tx, envelope)
+        status = Status.WAITING if envelope.id in waiting else first_status(tx, envelope)
         if status is Status.PENDING:
             tx.woke = True
         counters = Counters(0, 0, 0, envelope.total) if envelope.total else _NO_COUNTERS
@@ -96,7 +103,13 @@ def add_chunks(ledger: Ledger, parent: JobRow, chunks: Sequence[Encoded], *, reo
 
 
 def _add_slice(
-    tx: Transaction, jobs: Sequence[Encoded], last: int, parent: int | None, *, reopened: bool
+    tx: Transaction,
+    jobs: Sequence[Encoded],
+    last: int,
+    parent: int | None,
+    *,
+    reopened: bool,
+    waiting: AbstractSet[str],
 ) -> dict[str, Envelope]:
     blobs, large = Blobs(), Blobs()
     rows: list[list[Any]] = []
@@ -106,7 +119,8 @@ def _add_slice(
         if not inline:
             large_rows.append((envelope.id, *large.add(body)))
         place = blobs.add(body) if inline else (0, 0)
-        rows.append(_row(tx, envelope, place, parent, reopened=reopened))
+        status = Status.WAITING if envelope.id in waiting else first_status(tx, envelope)
+        rows.append(_row(tx, envelope, status, place, parent, reopened=reopened))
     stored = tx.run("enqueue", rows=rows, bodies=blobs.joined())
     if large_rows:
         tx.run("add_bodies", rows=large_rows, bodies=large.joined(), last=last)
@@ -119,12 +133,18 @@ def _add_slice(
 
 
 def _row(
-    tx: Transaction, envelope: Envelope, place: tuple[int, int], parent: int | None, *, reopened: bool
+    tx: Transaction,
+    envelope: Envelope,
+    status: Status,
+    place: tuple[int, int],
+    parent: int | None,
+    *,
+    reopened: bool,
 ) -> list[Any]:
     row: list[Any] = [
         envelope.id,
         tx.lanes.number(tx, envelope),
-        CODES[first_status(tx, envelope)],
+        CODES[status],
         envelope.priority,
         envelope.created_at,
         *place,

@@ -1,5 +1,6 @@
 """E-mail by SMTP: one message, sent from a thread within a deadline."""
 
+import contextlib
 import smtplib
 import ssl
 from email.message import EmailMessage
@@ -50,12 +51,16 @@ class Mailer:
             server: smtplib.SMTP = smtplib.SMTP_SSL(host, settings.port, timeout=seconds, context=context)
         else:
             server = smtplib.SMTP(host, settings.port, timeout=seconds)
-        with server:
+        try:
             if settings.security == "starttls":
                 server.starttls(context=context)
             if settings.user is not None:
                 server.login(settings.user, settings.password or "")
             server.send_message(message)
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                server.quit()  # the message is taken: whatever comes now must not send it again
+        finally:
+            server.close()
 
 
 def message_of(event: JobEvent, address: str, sender: str) -> EmailMessage:

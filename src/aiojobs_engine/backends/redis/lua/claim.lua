@@ -73,13 +73,6 @@ while #seqs < limit do
 end
 if #seqs == 0 then return {1, at, finish(), 0} end
 
-for _, head in ipairs(heads) do
-  if head.taken > 0 then
-    redis.call('ZREMRANGEBYRANK', LANE .. head.lane, 0, head.taken - 1)
-    count(head.lane, PENDING, -head.taken)
-  end
-end
-
 local states, bodies = fetch('HMGET', STATE, seqs), fetch('HMGET', BODY, seqs)
 local until_ = string.format('%.0f', elapsed + lease)
 local by = ',' .. cjson.encode(worker) .. ']'
@@ -87,10 +80,14 @@ local answer, fields, leases, waiting, begun, expiring = {1, at, false, 0}, {}, 
 local number = 0
 for index, seq in ipairs(seqs) do
   local body, state, lane = bodies[index], states[index], lane_of[index]
-  if body then
+  local expires, total, ident, user, kin, _
+  if body and #body > HEAD_BYTES then
+    _, _, expires, _, total, ident, user, kin = struct.unpack(HEAD, body)
+  end
+  -- A body that is gone or damaged stays behind: its job is off its lane, and is in nobody's way.
+  if ident and HEAD_BYTES + ident + user + kin < #body and (not state or pcall(cmsgpack.unpack, state)) then
     number = number + 1
     local attempt, sums
-    local _, _, expires, _, total, ident, user, kin = struct.unpack(HEAD, body)
     local from = HEAD_BYTES + 1
     if not state then
       local now_running = begun[lane]
@@ -123,6 +120,12 @@ for index = math.max(0, limit - ahead) + 1, number do
   local state = answer[3 * index + 3]
   local token = state == '' and 1 or cmsgpack.unpack(state)[2]
   waiting[#waiting + 1] = answer[3 * index + 2] .. ':' .. token
+end
+for _, head in ipairs(heads) do
+  if head.taken > 0 then
+    redis.call('ZREMRANGEBYRANK', LANE .. head.lane, 0, head.taken - 1)
+    count(head.lane, PENDING, -head.taken)
+  end
 end
 send('HSET', STATE, fields)
 send('ZADD', LEASES, leases)
