@@ -28,6 +28,7 @@ from aiojobs_engine.desks.executions import ExecutionsDesk
 from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.jobs import JobsDesk
+from aiojobs_engine.desks.limits import LimitsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
 from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
 from aiojobs_engine.runtime.cron import CronOptions
@@ -42,6 +43,7 @@ DESKS = {
     "engine.dead": DeadDesk,
     "engine.cron": CronDesk,
     "engine.executions": ExecutionsDesk,
+    "engine.limits": LimitsDesk,
     "engine.failures": FailuresDesk,
     "engine.exports": ExportsDesk,
     "engine.workers": WorkersDesk,
@@ -93,6 +95,12 @@ OPTIONS = {
     "meta": "JSON data beside the arguments, in `ctx.meta`",
     "result_ttl": "how long the result is kept",
     "max_crashes": "dead workers that a job may take with it",
+    "concurrency": "how many run at once, in all workers: a number or a `Concurrency`; only in decorators",
+    "rate_limit": "how many start in a time: like `100/minute`, or a `Rate`; only in decorators",
+    "cost": "how much the job takes from rates, at least 1",
+    "limit_key": "the key of limits by key, instead of that of its arguments",
+    "fair_key": "for whom the job runs in a fair queue",
+    "fair_weight": "how many turns that one has, 0.001 to 1,000",
     "unique": "a `Unique`, a key, or True for all arguments: one such job at a time",
 }
 CALL = {
@@ -128,7 +136,8 @@ CRON = {
 }
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
-    "engine": ["Engine", *DESKS, "Health", "load_settings"],
+    "engine": ["Engine", *DESKS, "Explanation", "Reason", "Health", "load_settings"],
+    "logging": ["JobLogFilter"],
     "jobs": [
         "JobRegistry",
         "JobType",
@@ -152,7 +161,7 @@ GROUPS = {
     ],
     "notify": ["Webhook", "Email", "Call", "verify_webhook"],
     "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
-    "flow": ["Unique"],
+    "flow": ["Unique", "Concurrency", "Rate", "LimitStatus"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }

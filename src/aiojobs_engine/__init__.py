@@ -59,6 +59,7 @@ from aiojobs_engine.core.events import (
 )
 from aiojobs_engine.core.flow import Batch, group
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.limiting import Concurrency, Rate
 from aiojobs_engine.core.needs import Need, When
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
 from aiojobs_engine.core.secret import Secret
@@ -67,7 +68,9 @@ from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.core.webhooks import SignatureMismatch
 from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.desks.explain import Explanation, Reason
 from aiojobs_engine.desks.health import Health
+from aiojobs_engine.desks.limits import LimitStatus
 from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.events.listeners.recipients import Call, Email, Webhook
@@ -75,6 +78,7 @@ from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.integrations.webhooks import verify_webhook
 from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
+from aiojobs_engine.runtime.job_logs import JobLogFilter
 from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.settings import load_settings
 from aiojobs_engine.telemetry.execution_log import ExecutionRecord
@@ -87,6 +91,7 @@ __all__ = [
     "Batch",
     "BatchHandle",
     "Call",
+    "Concurrency",
     "ConfigError",
     "CronRun",
     "CronStatus",
@@ -98,6 +103,7 @@ __all__ = [
     "EngineError",
     "ErrorInfo",
     "ExecutionRecord",
+    "Explanation",
     "ExportError",
     "ExportNotFound",
     "ExportType",
@@ -124,6 +130,7 @@ __all__ = [
     "JobFailure",
     "JobHandle",
     "JobInterrupted",
+    "JobLogFilter",
     "JobNotFound",
     "JobProgressed",
     "JobRegistry",
@@ -134,12 +141,15 @@ __all__ = [
     "JobType",
     "LeaseLost",
     "LeaseLostError",
+    "LimitStatus",
     "Listing",
     "Need",
     "NoCurrentJob",
     "Page",
     "PayloadError",
     "PayloadTooLarge",
+    "Rate",
+    "Reason",
     "Requeue",
     "ResultExpiredError",
     "Retry",

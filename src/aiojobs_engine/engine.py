@@ -38,10 +38,12 @@ from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
 from aiojobs_engine.desks.executions import ExecutionsDesk
+from aiojobs_engine.desks.explain import Explanation, explain
 from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.health import Health, health
 from aiojobs_engine.desks.jobs import JobsDesk
+from aiojobs_engine.desks.limits import LimitsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
 from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
 from aiojobs_engine.dispatching.crons import entries_in_code
@@ -80,8 +82,8 @@ class Engine(Declaring):
         registry: the job types.
         settings: the configuration in force.
         target: the `module:attribute` that a command line loaded it from, None elsewhere.
-        jobs, queues, dead, cron, workers, types, failures, exports, executions: the desks for people and
-            programs.
+        jobs, queues, dead, cron, limits, workers, types, failures, exports, executions: the desks for
+            people and programs.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Engine(Declaring):
         self.queues = QueuesDesk(door)
         self.dead = DeadDesk(door)
         self.cron = CronDesk(door, self.registry)
+        self.limits = LimitsDesk(door)
         self.workers = WorkersDesk(door)
         self.types = TypesDesk(door)
         self.failures = FailuresDesk(door)
@@ -295,6 +298,14 @@ class Engine(Declaring):
         async for event in follow(tail, matcher(user_id=user_id, type=type, job_id=job_id, kind=kind)):
             yield event
 
+    async def explain(self, job_id: str) -> Explanation:
+        """Why a job is not running, or what holds it; every reason that there is, the first to go first.
+
+        Raises:
+            JobNotFound: it is not stored.
+        """
+        return await explain(self._life.door(), job_id)
+
     async def health(self) -> Health:
         """Whether jobs get done, and what is in the way; a store that can't be reached is an answer too."""
         return await health(self._life.door())
@@ -308,12 +319,14 @@ class Engine(Declaring):
         await_retries: bool = True,
         cron: bool | None = None,
         on_entered: Callable[[], None] | None = None,
+        leave: Callable[[], None] | None = None,
     ) -> Worker:
         """A worker on the open engine, not running yet: `await worker.run()` runs it until `worker.stop()`.
 
         Args:
             cron: whether it fires cron entries; `worker.cron` says so without. A burst fires none.
             on_entered: called when the resources are entered.
+            leave: ends the process when a job blocks the loop past its timeout; by default it goes on.
 
         Raises:
             ConfigError: nothing is registered, or a number is out of range.
@@ -334,6 +347,7 @@ class Engine(Declaring):
             concurrency=concurrency,
             burst=burst,
             await_retries=await_retries,
+            rescue=self._life.rescue(leave, has_own_backend=self._has_own_backend),
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
             **beside_worker(

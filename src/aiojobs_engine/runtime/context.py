@@ -1,5 +1,6 @@
 """What a handler sees of its own run."""
 
+import asyncio
 import operator
 from collections.abc import (
     AsyncIterable,
@@ -350,6 +351,11 @@ class StopAtCheckpoint(BaseException):
 _current: ContextVar[JobContext | None] = ContextVar("aiojobs_engine_job", default=None)
 
 
+def job_here() -> JobContext | None:
+    """The context of the job that runs in this task or thread, None elsewhere."""
+    return _current.get()
+
+
 def current_job() -> JobContext:
     """The context of the job that runs in this task or thread.
 
@@ -360,6 +366,16 @@ def current_job() -> JobContext:
     if context is None:
         raise NoCurrentJob("current_job() works inside a handler only")
     return context
+
+
+def job_of(task: "asyncio.Task[Any]") -> Claim | None:
+    """The claim of the job that a task works for, also one that the handler started; from any thread.
+
+    None for other tasks, and before Python 3.12, where a task doesn't tell its context.
+    """
+    get_context = getattr(task, "get_context", None)
+    context = None if get_context is None else get_context().get(_current)
+    return None if context is None else context.claim
 
 
 def enter_context(context: JobContext) -> None:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from importlib.resources import files
 from pathlib import Path
 from threading import Lock
 
@@ -13,33 +14,14 @@ from aiojobs_engine.core.instant import instant
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.telemetry.execution_log import ExecutionRecord
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS executions (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    job_id TEXT NOT NULL,
-    type TEXT NOT NULL,
-    name TEXT NOT NULL,
-    source TEXT NOT NULL,
-    status TEXT NOT NULL,
-    ended_at INTEGER NOT NULL,
-    record TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS executions_of_job ON executions (job_id, number);
-CREATE INDEX IF NOT EXISTS executions_of_type ON executions (type, number);
-CREATE INDEX IF NOT EXISTS executions_of_name ON executions (name, number);
-"""
-_INSERT = """
-INSERT INTO executions (job_id, type, name, source, status, ended_at, record) VALUES (?, ?, ?, ?, ?, ?, ?)
-"""
-_PRUNE = """
-DELETE FROM executions WHERE number <= (SELECT max(number) FROM executions) - ? OR number <= (
-    SELECT coalesce(max(number), 0) FROM executions WHERE ended_at < ?
-)
-"""
 _PRUNE_EVERY = 1000
 _BUSY_SECONDS = 10.0
-FIELDS = ("job_id", "type", "name", "source", "status")
+FIELDS = ("job_id", "type", "name", "source")
 
+_STATEMENTS = {
+    name: files("aiojobs_engine.telemetry").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    for name in ("make_executions", "add_execution", "prune_executions", "executions")
+}
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ExecutionRecord).decode
 
@@ -76,36 +58,33 @@ class ExecutionDatabase:
     def add(self, records: Sequence[ExecutionRecord]) -> None:
         """The same, in this thread."""
         rows = [
-            (
-                record.job_id,
-                record.type,
-                record.name,
-                record.source,
-                str(record.status),
-                instant(record.ended_at),
-                _encode(record).decode(),
-            )
+            {
+                **{name: getattr(record, name) for name in FIELDS},
+                "status": str(record.status),
+                "ended_at": instant(record.ended_at),
+                "record": _encode(record).decode(),
+            }
             for record in records
         ]
         self._since_pruning += len(rows)
         with self._lock, closing(self._connection()) as connection, connection:
-            connection.executemany(_INSERT, rows)
+            connection.executemany(_STATEMENTS["add_execution"], rows)
             if self._since_pruning >= _PRUNE_EVERY:
                 self._since_pruning = 0
-                connection.execute(_PRUNE, (self._keep, self._clock.now() - round(self._age * 1000)))
+                before = self._clock.now() - round(self._age * 1000)
+                values = {"keep": self._keep, "before": before}
+                connection.execute(_STATEMENTS["prune_executions"], values)
 
     def _history(self, wanted: Mapping[str, str], limit: int) -> list[ExecutionRecord]:
         if not self._path.exists():
             return []
-        clauses = " AND ".join(f"{name} = ?" for name in FIELDS if name in wanted) or "1"
-        values = [wanted[name] for name in FIELDS if name in wanted]
-        query = f"SELECT record FROM executions WHERE {clauses} ORDER BY number DESC LIMIT ?"  # noqa: S608 - the names are our own
+        values = {name: wanted.get(name) for name in FIELDS} | {"limit": limit}
         with closing(self._connection()) as connection:
-            return [_decode(row[0]) for row in connection.execute(query, (*values, limit))]
+            return [_decode(row[0]) for row in connection.execute(_STATEMENTS["executions"], values)]
 
     def _connection(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(_TABLE)
+        connection.executescript(_STATEMENTS["make_executions"])
         return connection
