@@ -46,16 +46,18 @@ async def paint(ctx: JobContext, walls: int) -> None:
 
 
 async def page(request: Request) -> HTMLResponse:
+    del request
     return HTMLResponse(PAGE)
 
 
 async def start(request: Request) -> RedirectResponse:
+    del request
     await engine.dispatch(paint.options(user_id="ann"), walls=12)
     return RedirectResponse("/", status_code=303)
 
 
 async def may_follow(connection: HTTPConnection, channel: Channel) -> bool:
-    return channel == Channel("user", "ann")  # ask your session who is there
+    return channel == Channel("user", connection.headers.get("x-user", "ann"))  # ask your session
 
 
 app = Starlette(
