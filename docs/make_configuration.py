@@ -86,7 +86,7 @@ MEANINGS = {
     "jobs.delivery": "`[delivery]` for these jobs alone",
     "chunking.size": "rows per chunk",
     "chunking.threshold": "up to so many rows one job does alone",
-    "listeners.broadcast": "for a listener that this release does not have yet",
+    "listeners.broadcast": "the live events of front ends show these jobs",
     "listeners.log": "one log line per job that ended or is tried again, by the logger `aiojobs_engine.jobs`",
     "listeners.notify": "who wants to know is told by webhook, e-mail or a call how a job ended",
     "delivery.mode": "where files of exports go: `download` to the path that `to=` names, `link` into "

@@ -294,7 +294,7 @@ class Engine(Declaring):
         """
         session = self._life.door()
         place = checked_cursor(after)
-        tail = Tail(session.store, session.clock, await session.store.tail() if place is None else place)
+        tail = Tail(session.stream, session.clock, await session.store.tail() if place is None else place)
         async for event in follow(tail, matcher(user_id=user_id, type=type, job_id=job_id, kind=kind)):
             yield event
 

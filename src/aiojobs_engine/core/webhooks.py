@@ -17,7 +17,7 @@ _ENCODED = "whsec_"
 
 
 class SignatureMismatch(EngineError):
-    """A webhook that nobody with the secret has signed just now."""
+    """A webhook that nobody with the secret has signed, or not within the tolerance."""
 
 
 def signed(message_id: str, at: int, body: bytes, secret: str) -> dict[str, str]:
