@@ -20,6 +20,7 @@ from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.companion import Companion
 from aiojobs_engine.ports.cron import CronEntry
 from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.runtime.announcing import announce
 from aiojobs_engine.runtime.burst import Burst
 from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.deadlines import Deadlines
@@ -28,7 +29,6 @@ from aiojobs_engine.runtime.heartbeat import Heartbeat
 from aiojobs_engine.runtime.observing import Observing, Sampler
 from aiojobs_engine.runtime.outage import Outage
 from aiojobs_engine.runtime.port import WorkerPort
-from aiojobs_engine.runtime.publishing import publish
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.runtime.run import Run
 from aiojobs_engine.runtime.runs import Alone, Isolate, Runs
@@ -250,7 +250,9 @@ class Worker:
         """
         self._started_at = self._clock.now()
         async with self._entered_resources():
-            await publish(self._store, self._registry, self._runs.options, self._settings, self._watch.queues)
+            await announce(
+                self._store, self._registry, self._runs.options, self._settings, self._watch.queues
+            )
             if self._scheduler is not None:
                 await self._scheduler.announce()
             for companion in self._companions:
