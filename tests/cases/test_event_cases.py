@@ -5,6 +5,7 @@ import contextlib
 import logging
 import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,13 +172,13 @@ class Full(logging.Handler):
 @pytest.mark.case("E7")
 @pytest.mark.parametrize("is_closed", [False, True])
 async def test_a_log_that_can_not_be_written_ends_no_worker(
-    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, *, is_closed: bool
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, is_closed: bool
 ) -> None:
     engine = make_engine()
     work = with_work(engine)
     handler: logging.Handler = Full()
     if is_closed:
-        with open("log.txt", "w", encoding="utf-8") as stream:  # noqa: PTH123 - a stream to close
+        with (tmp_path / "log.txt").open("w", encoding="utf-8") as stream:
             handler = logging.StreamHandler(stream)
         monkeypatch.setattr(sys, "stderr", None)
     logger = logging.getLogger("aiojobs_engine.jobs")
