@@ -193,7 +193,7 @@ async def test_of_a_thousand_clients_one_that_never_reads_is_closed_and_harms_no
         before = store.reads
         for number in range(20):
             await stage.put(*[f"job-{number}-{each}" for each in range(10)])
-            await stage.clock.rest()
+            await stage.clock.advance(0.3)
 
         assert stuck.is_closed
         assert await stuck.next(0) == []

@@ -35,6 +35,9 @@ MOST_CHANNELS = 100
 ALL = "all"
 
 _LONGEST_ID = 256
+_PAUSE_PER_CLIENT = 0.0001
+_SHORTEST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.2
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -132,14 +135,15 @@ class Client:
         self._count = 0
         self._wake.set()
 
-    async def next(self, seconds: float) -> list[Frame]:
+    async def next(self, seconds: float) -> Sequence[Frame]:
         """What has come, in order; nothing when nothing came for `seconds`, or the client is closed."""
         if not self._batches and not self.is_closed:
             await self._wake.wait(seconds)
-        frames = [frame for batch in self._batches for frame in batch]
-        self._batches.clear()
+        batches, self._batches = self._batches, deque()
         self._count = 0
-        return frames
+        if len(batches) == 1:
+            return batches[0]
+        return [frame for batch in batches for frame in batch]
 
     def _unseen(self, frames: Sequence[Frame]) -> list[Frame]:
         """Without those that were replayed; behind the last of these there are no more."""
@@ -228,6 +232,7 @@ class Hub:
             while True:
                 self._hand_out(await tail.batch())
                 if tail.is_caught_up:
+                    await self._pause()
                     await tail.wait()
         except BackendClosed:
             pass
@@ -236,6 +241,12 @@ class Hub:
         finally:
             if self._reader is asyncio.current_task():  # else the clients there are now have another
                 self._close_clients()
+
+    async def _pause(self) -> None:
+        """Let events gather where there are many to be woken: waking a thousand takes some milliseconds."""
+        seconds = min(self._count * _PAUSE_PER_CLIENT, _LONGEST_PAUSE)
+        if seconds >= _SHORTEST_PAUSE:
+            await self._clock.sleep(seconds)
 
     def _close_clients(self) -> None:
         for client in {each for clients in self._clients.values() for each in clients}:
