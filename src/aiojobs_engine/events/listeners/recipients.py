@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import JobEvent
@@ -42,7 +43,7 @@ def checked_recipients(found: object) -> list[Recipient]:
     """
     if found is None:
         return []
-    listed = list(found) if isinstance(found, Iterable) else [found]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    listed = list(cast("Iterable[object]", found)) if isinstance(found, Iterable) else [found]
     recipients = [each for each in listed if isinstance(each, Recipient)]
     if len(recipients) < len(listed):
         raise ConfigError(f"recipients are Webhook, Email or Call objects, got {listed!r:.80}")
