@@ -1,7 +1,7 @@
 """Circuit breakers: when the runs of a type fail too often, none start for a while, then a few to probe."""
 
 from collections import deque
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -81,7 +81,7 @@ def checked_breaker(value: object, owner: str) -> Breaker | None:
     """
     if value is None or value is False:
         return None
-    plain = msgspec.to_builtins(value) if isinstance(value, Breaker) else {} if value is True else value
+    plain: Any = msgspec.to_builtins(value) if isinstance(value, Breaker) else {} if value is True else value
     try:
         return msgspec.convert(plain, Breaker)
     except msgspec.ValidationError as error:

@@ -95,7 +95,8 @@ class Stage:
 
     async def limit(self, **fields: Any) -> None:
         """Store one limit, of the queue `default` unless `fields` say another."""
-        await self.backend.set_limits([Limit(**{"queue": "default", **fields})])
+        given: dict[str, Any] = {"queue": "default", **fields}
+        await self.backend.set_limits([Limit(**given)])
 
     async def wait(self, timeout: float) -> None:
         """Wait as a worker does."""
