@@ -79,11 +79,8 @@ from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.events.listeners.recipients import Call, Email, Webhook
 from aiojobs_engine.handle import JobHandle
-<<<<<<< HEAD
-from aiojobs_engine.lifetime.singleton import Singleton
-=======
 from aiojobs_engine.integrations.webhooks import verify_webhook
->>>>>>> main
+from aiojobs_engine.lifetime.singleton import Singleton
 from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
 from aiojobs_engine.runtime.job_logs import JobLogFilter
@@ -98,11 +95,8 @@ __all__ = [
     "BackendUnavailable",
     "Batch",
     "BatchHandle",
-<<<<<<< HEAD
     "Breaker",
-=======
     "Call",
->>>>>>> main
     "Concurrency",
     "ConfigError",
     "CronRun",
@@ -169,13 +163,10 @@ __all__ = [
     "RetryLater",
     "SchemaMismatch",
     "Secret",
-<<<<<<< HEAD
+    "SignatureMismatch",
     "Singleton",
     "SingletonHeld",
     "SingletonLost",
-=======
-    "SignatureMismatch",
->>>>>>> main
     "Snooze",
     "SourceChanged",
     "SourceError",

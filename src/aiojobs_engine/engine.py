@@ -76,19 +76,14 @@ Config = Settings | Mapping[str, Any] | str | os.PathLike[str]
 class Engine(Declaring):
     """Dispatches jobs, runs workers, and shows and steers what they do.
 
-        `async with engine:` opens it; it can be opened again, and entered several times at once. One engine
-        belongs to one process and event loop at a time.
+    `async with engine:` opens it; it can be opened again, and entered several times at once. One engine
+    belongs to one process and event loop at a time.
 
-        Attributes:
-            registry: the job types.
-            settings: the configuration in force.
-            target: the `module:attribute` that a command line loaded it from, None elsewhere.
-    <<<<<<< HEAD
-            jobs, queues, dead, cron, limits, workers, types, failures, exports: the desks for people.
-    =======
-            jobs, queues, dead, cron, limits, workers, types, failures, exports, executions: the desks for
-                people and programs.
-    >>>>>>> main
+    Attributes:
+        registry: the job types.
+        settings: the configuration in force.
+        target: the `module:attribute` that a command line loaded it from, None elsewhere.
+        jobs, queues, dead, cron, limits, workers, types, failures, exports, executions: the desks.
     """
 
     def __init__(

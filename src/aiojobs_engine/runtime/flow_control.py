@@ -1,28 +1,16 @@
-"""What a worker does for limits: it says which hold, and watches the runs of types with a breaker."""
+"""What a worker does for types with a breaker: it watches how their runs end."""
 
 import dataclasses
-from collections.abc import Mapping
 
 from aiojobs_engine.core.breaker import Circuit, checked_breaker
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.gates import Group
-from aiojobs_engine.core.limiting import changed_limits
-from aiojobs_engine.core.options import Resolved, declared_limits, resolve
-from aiojobs_engine.ports.backend import Store, Watch
+from aiojobs_engine.core.options import resolve
+from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.runtime.breakers import Breakers
 from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.registry import JobRegistry
-
-
-async def declare_limits(
-    store: Store, types: Mapping[str, Resolved], settings: Settings, watch: Watch
-) -> None:
-    """Let the limits hold that code and configuration say, and none that they say no more."""
-    declared = declared_limits(types, settings.queues, watch.queues)
-    stored = [record.limit for record in await store.limits()]
-    if changed := changed_limits(declared, stored):
-        await store.set_limits(changed)
 
 
 def with_breakers(

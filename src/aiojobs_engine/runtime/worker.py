@@ -25,7 +25,7 @@ from aiojobs_engine.runtime.burst import Burst
 from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.deadlines import Deadlines
 from aiojobs_engine.runtime.finalizer import Finalizer
-from aiojobs_engine.runtime.flow_control import declare_limits, with_breakers
+from aiojobs_engine.runtime.flow_control import with_breakers
 from aiojobs_engine.runtime.heartbeat import Heartbeat
 from aiojobs_engine.runtime.observing import Observing, Sampler
 from aiojobs_engine.runtime.outage import Outage
@@ -99,14 +99,10 @@ class Worker:
         self._settings = settings
         self._clock = clock
         self._resources = resources
-<<<<<<< HEAD
         self._observing, self._breakers = with_breakers(
             observing or Observing(), store, clock, registry, settings
         )
-=======
-        self._observing = observing or Observing()
         self._companions = tuple(companions)
->>>>>>> main
         self._outage = Outage(clock)
         self._agents = AgentGroup(clock, self._outage)
         self._stopping = Wake(clock)
@@ -257,14 +253,9 @@ class Worker:
         """
         self._started_at = self._clock.now()
         async with self._entered_resources():
-<<<<<<< HEAD
-            await self._store.publish(type_records(self._registry, self._runs.options))
-            await declare_limits(self._store, self._runs.options, self._settings, self._watch)
-=======
             await announce(
                 self._store, self._registry, self._runs.options, self._settings, self._watch.queues
             )
->>>>>>> main
             if self._scheduler is not None:
                 await self._scheduler.announce()
             for companion in self._companions:
