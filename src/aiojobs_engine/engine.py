@@ -312,12 +312,7 @@ class Engine(Declaring):
         It waits `timeout` seconds for it, None for ever. The lease (`worker.lease` seconds) is renewed; when
         it is lost all the same, what runs inside is cancelled and `SingletonLost` raised.
         """
-        return Singleton(
-            self._life.door,
-            name,
-            lease=self.settings.worker.lease if lease is None else lease,
-            timeout=timeout,
-        )
+        return Singleton(self._life.door, name, lease=lease or self.settings.worker.lease, timeout=timeout)
 
     async def health(self) -> Health:
         """Whether jobs get done, and what is in the way; a store that can't be reached is an answer too."""

@@ -87,7 +87,7 @@ async def test_what_the_body_raises_goes_out_and_the_lock_is_free(engine: Engine
             pass
 
 
-@pytest.mark.parametrize("wrong", [{"name": "a b"}, {"lease": 0}, {"timeout": -1}])
+@pytest.mark.parametrize("wrong", [{"name": "a b"}, {"lease": -1}, {"timeout": -1}])
 async def test_wrong_locks_are_refused(engine: Engine, wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         engine.singleton(**{"name": "nightly", **wrong})  # type: ignore[arg-type]
