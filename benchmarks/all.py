@@ -10,6 +10,7 @@ import backlog
 import dispatch
 import drain
 import failing
+import features
 import idle
 import payload
 import pickup
@@ -19,7 +20,7 @@ from harness.figures import Figure, Scenario, as_markdown, machine, table
 
 SCENARIOS = [
     module.SCENARIO
-    for module in (drain, sleepers, dispatch, pickup, idle, processes, payload, failing, backlog)
+    for module in (drain, sleepers, dispatch, pickup, idle, processes, payload, failing, features, backlog)
 ]
 
 

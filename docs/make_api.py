@@ -19,12 +19,15 @@ import msgspec
 import aiojobs_engine
 from aiojobs_engine import testing
 from aiojobs_engine.bulk.call import ImportArguments
+from aiojobs_engine.bulk.registry import ExporterOptions
 from aiojobs_engine.core import errors, frequencies
 from aiojobs_engine.core.job import CallOptions, TypeOptions
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.jobs import JobsDesk
+from aiojobs_engine.desks.limits import LimitsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
 from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
 from aiojobs_engine.runtime.cron import CronOptions
@@ -38,12 +41,15 @@ DESKS = {
     "engine.queues": QueuesDesk,
     "engine.dead": DeadDesk,
     "engine.cron": CronDesk,
+    "engine.limits": LimitsDesk,
     "engine.failures": FailuresDesk,
+    "engine.exports": ExportsDesk,
     "engine.workers": WorkersDesk,
     "engine.types": TypesDesk,
 }
 SHOWN = {
     "Engine": "engine",
+    "ExportType": "exporter",
     "ImportType": "importer",
     "JobContext": "ctx",
     "JobHandle": "handle",
@@ -55,6 +61,16 @@ SHOWN = {
 }
 INNER = {
     "Engine": {"entered_by_workers", "substituted", "wrapping_runs"},
+    "ExportType": {
+        "call_plain",
+        "can_salvage",
+        "has_key",
+        "invoke",
+        "lost_rows",
+        "perform",
+        "rows",
+        "specs",
+    },
     "ImportType": {"abandoned", "call_plain", "can_salvage", "invoke", "lost_rows", "perform", "prepared"},
     "JobContext": {"claim", "final_counters", "message", "port", "takes_row_failures"},
     "JobRegistry": {"add"},
@@ -71,11 +87,18 @@ OPTIONS = {
     "delay": "not started before so long after the dispatch",
     "at": "not started before this instant; it excludes `delay`",
     "id": "the job's id; the same id twice is one job; only at the call",
+    "after": "jobs that have to complete before this one starts: handles, jobs, ids, `Need`s; at the call",
     "user_id": "whose job it is",
     "tags": "names to find it by",
     "meta": "JSON data beside the arguments, in `ctx.meta`",
     "result_ttl": "how long the result is kept",
     "max_crashes": "dead workers that a job may take with it",
+    "concurrency": "how many run at once, in all workers: a number or a `Concurrency`; only in decorators",
+    "rate_limit": "how many start in a time: like `100/minute`, or a `Rate`; only in decorators",
+    "cost": "how much the job takes from rates, at least 1",
+    "limit_key": "the key of limits by key, instead of that of its arguments",
+    "fair_key": "for whom the job runs in a fair queue",
+    "fair_weight": "how many turns that one has, 0.001 to 1,000",
     "unique": "a `Unique`, a key, or True for all arguments: one such job at a time",
 }
 CALL = {
@@ -86,6 +109,17 @@ CALL = {
     "force_single": "run as one job, however many rows there are; all of them are in memory at once",
     "max_failures": "stop when more rows than these have failed",
     "max_failure_rate": "stop when a larger share than this, 0 to 1, of at least 100 rows has failed",
+}
+EXPORT = {
+    "key": "the field, or fields, by which the rows are ordered: a run that was cut short goes on behind "
+    "`ctx.cursor`",
+    "parts": "an async function that names up to 500 parts; the handler finds each as `ctx.part`",
+    "parallel": "how many parts are read at once, 4 without",
+    "formulas": "columns whose text may be a formula; in all others it is made harmless in CSV and Excel",
+    "format": "of files whose call names none, `csv` without",
+    "delivery": "`download`, `link` or `both`, as in `[delivery]`",
+    "keep": "`temporary` or `permanent`",
+    "ttl": "how long a temporary file is kept: seconds, a `timedelta` or text like `2h`",
 }
 CRON = {
     "args": "the arguments of each fire, by name",
@@ -100,10 +134,30 @@ CRON = {
 }
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
-    "engine": ["Engine", *DESKS, "Health", "load_settings"],
-    "jobs": ["JobRegistry", "JobType", "ImportType", "Job", "JobContext", "Secret", "current_job"],
-    "handles": ["JobHandle", "Listing", "Page", "JobStatus", "Status", "ErrorInfo", "JobFailure"],
-    "flow": ["Unique"],
+    "engine": ["Engine", *DESKS, "Explanation", "Reason", "Health", "load_settings"],
+    "logging": ["JobLogFilter"],
+    "jobs": [
+        "JobRegistry",
+        "JobType",
+        "ImportType",
+        "ExportType",
+        "Job",
+        "JobContext",
+        "Secret",
+        "current_job",
+    ],
+    "handles": [
+        "JobHandle",
+        "Listing",
+        "Page",
+        "JobStatus",
+        "Status",
+        "ErrorInfo",
+        "JobFailure",
+        "ExportedFile",
+    ],
+    "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
+    "flow": ["Unique", "Concurrency", "Rate", "LimitStatus"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }
@@ -129,7 +183,8 @@ def api() -> dict[str, str]:
     """The generated parts of the page of names."""
     found = {group: "\n\n".join(_entry(name) for name in names) for group, names in GROUPS.items()}
     found |= {"options": _options(OPTIONS, TypeOptions, CallOptions), "call": _options(CALL, ImportArguments)}
-    found |= {"frequencies": _frequencies(), "cron-options": _options(CRON, _cron_options())}
+    found["exporter-options"] = _options(EXPORT, _own_options(ExporterOptions, EXPORT))
+    found |= {"frequencies": _frequencies(), "cron-options": _options(CRON, _own_options(CronOptions, CRON))}
     return found | {"events": _events(), "signals": "\n\n".join(_entry(name) for name in SIGNALS)}
 
 
@@ -150,9 +205,9 @@ def documented() -> set[str]:
     )
 
 
-def _cron_options() -> Any:
-    """What the decorator of an entry takes beside the options of a job."""
-    own = {name: hint for name, hint in CronOptions.__annotations__.items() if name in CRON}
+def _own_options(kind: Any, meanings: Mapping[str, str]) -> Any:
+    """What a decorator takes beside the options of a job."""
+    own = {name: hint for name, hint in kind.__annotations__.items() if name in meanings}
     return SimpleNamespace(__annotations__=own)
 
 

@@ -9,7 +9,7 @@ import struct
 import time
 from pathlib import Path
 
-from aiojobs_engine import Engine, JobRegistry, Retry
+from aiojobs_engine import Engine, JobEvent, JobRegistry, Retry
 from harness.tally import Tally
 
 ATTEMPTS = 3
@@ -77,3 +77,26 @@ def moments(folder: Path) -> dict[int, float]:
 
 
 engine = Engine(registry=registry)
+_followed = os.environ.get("BENCHMARK_FOLLOWED", "").split()
+
+if "listener" in _followed:
+
+    @engine.on()
+    async def hear(event: JobEvent) -> None:
+        """Take every event, and do nothing with it."""
+
+
+if "spans" in _followed:
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+    class _Nowhere(SpanExporter):
+        """Takes what was recorded, and sends it nowhere."""
+
+        def export(self, spans: object) -> SpanExportResult:  # noqa: ARG002 - they go nowhere
+            return SpanExportResult.SUCCESS
+
+    _provider = TracerProvider()
+    _provider.add_span_processor(BatchSpanProcessor(_Nowhere(), max_queue_size=100_000))
+    trace.set_tracer_provider(_provider)

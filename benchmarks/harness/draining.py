@@ -1,7 +1,7 @@
 """Workers that empty a queue: jobs are stored while it is paused, so that all workers begin together."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -54,13 +54,17 @@ async def drain(
     concurrency: int = 100,
     workers: int = 1,
     runs: int = 1,
+    options: Sequence[str] = (),
 ) -> Drained:
-    """Store jobs 0 .. `jobs` - 1, let `workers` run them, each `runs` times, and measure that."""
+    """Store jobs 0 .. `jobs` - 1, let `workers` run them, each `runs` times, and measure that.
+
+    `options` are further words of the workers' command lines.
+    """
     async with place.engine() as engine:
         await engine.queues.pause(_QUEUE)
         await engine.dispatch_many(make(n) for n in range(jobs))
         with ExitStack() as stack:
-            processes = [stack.enter_context(place.worker(concurrency)) for _ in range(workers)]
+            processes = [stack.enter_context(place.worker(concurrency, *options)) for _ in range(workers)]
             await until_working(engine, *processes)
             await anyio.sleep(_SETTLING)
             return await _measured(place, engine, processes, jobs, runs)

@@ -3,6 +3,8 @@
 `Engine` is the door: it registers job types, dispatches jobs, runs workers, and shows what they do.
 """
 
+from aiojobs_engine.bulk.exported import ExportedFile
+from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.registry import JobRegistry
 from aiojobs_engine.core import frequencies
@@ -12,8 +14,12 @@ from aiojobs_engine.core.errors import (
     BackendFull,
     BackendUnavailable,
     ConfigError,
+    DeliveryError,
+    DependencyNotFound,
     Discard,
     EngineError,
+    ExportError,
+    ExportNotFound,
     ForkedEngineError,
     IdConflict,
     IllegalTransition,
@@ -51,18 +57,25 @@ from aiojobs_engine.core.events import (
     LeaseLost,
     status_updated,
 )
+from aiojobs_engine.core.flow import Batch, group
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.limiting import Concurrency, Rate
+from aiojobs_engine.core.needs import Need, When
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
 from aiojobs_engine.core.secret import Secret
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.desks.explain import Explanation, Reason
 from aiojobs_engine.desks.health import Health
+from aiojobs_engine.desks.limits import LimitStatus
+from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
+from aiojobs_engine.runtime.job_logs import JobLogFilter
 from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.settings import load_settings
 
@@ -71,13 +84,23 @@ __all__ = [
     "BackendError",
     "BackendFull",
     "BackendUnavailable",
+    "Batch",
+    "BatchHandle",
+    "Concurrency",
     "ConfigError",
     "CronRun",
     "CronStatus",
+    "DeliveryError",
+    "DependencyNotFound",
     "Discard",
     "Engine",
     "EngineError",
     "ErrorInfo",
+    "Explanation",
+    "ExportError",
+    "ExportNotFound",
+    "ExportType",
+    "ExportedFile",
     "ForkedEngineError",
     "GiveUp",
     "Health",
@@ -100,6 +123,7 @@ __all__ = [
     "JobFailure",
     "JobHandle",
     "JobInterrupted",
+    "JobLogFilter",
     "JobNotFound",
     "JobProgressed",
     "JobRegistry",
@@ -110,11 +134,15 @@ __all__ = [
     "JobType",
     "LeaseLost",
     "LeaseLostError",
+    "LimitStatus",
     "Listing",
+    "Need",
     "NoCurrentJob",
     "Page",
     "PayloadError",
     "PayloadTooLarge",
+    "Rate",
+    "Reason",
     "Requeue",
     "ResultExpiredError",
     "Retry",
@@ -129,8 +157,10 @@ __all__ = [
     "UnfinishedResult",
     "Unique",
     "UnknownJobType",
+    "When",
     "current_job",
     "frequencies",
+    "group",
     "load_settings",
     "status_updated",
 ]

@@ -1,10 +1,18 @@
 """What an application declares at import: its job types, listeners, resources and middleware."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Never, TypeVar, Unpack
 
-from aiojobs_engine.bulk.registry import ImportDecorator, ImporterOptions, JobRegistry, importer
+from aiojobs_engine.bulk.registry import (
+    ExportDecorator,
+    ExporterOptions,
+    ImportDecorator,
+    ImporterOptions,
+    JobRegistry,
+    exporter,
+    importer,
+)
 from aiojobs_engine.bulk.row_types import RowT
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import JobEvent
@@ -55,6 +63,16 @@ class Declaring(AppMember):
     ) -> ImportDecorator[RowT]:
         """Register the decorated function as an importer; see `JobRegistry.importer`."""
         return importer(self.registry, name, row=row, **options)
+
+    def exporter(
+        self,
+        name: str | None = None,
+        *,
+        columns: Sequence[str] | Mapping[str, str],
+        **options: Unpack[ExporterOptions],
+    ) -> ExportDecorator:
+        """Register the decorated function as an exporter; see `JobRegistry.exporter`."""
+        return exporter(self.registry, name, columns=columns, **options)
 
     def include(self, registry: JobRegistry) -> None:
         """Adopt the job types of a registry.

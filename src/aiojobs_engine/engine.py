@@ -14,32 +14,40 @@ from collections.abc import (
 )
 from contextlib import AbstractContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 import msgspec
 
 from aiojobs_engine.backends import checked_scheme
 from aiojobs_engine.bulk.call import ImportArguments
+from aiojobs_engine.bulk.exported import ExportedFile
+from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.intake import Source
 from aiojobs_engine.bulk.registry import JobRegistry
-from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.config import DeliveryMode, Settings
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import StoredEvent
+from aiojobs_engine.core.flow import Batch, Step
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.masking import redacted
+from aiojobs_engine.core.needs import BATCH
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.explain import Explanation, explain
+from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.health import Health, health
 from aiojobs_engine.desks.jobs import JobsDesk
+from aiojobs_engine.desks.limits import LimitsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
 from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
 from aiojobs_engine.dispatching.crons import entries_in_code
 from aiojobs_engine.dispatching.dispatcher import Dispatcher, Jobs
+from aiojobs_engine.dispatching.flows import BatchHandle, BatchOptions, EngineBatch
 from aiojobs_engine.dispatching.names import NamedType
 from aiojobs_engine.events.bus import Subscription
 from aiojobs_engine.events.stream import Tail, follow, matcher
@@ -72,7 +80,8 @@ class Engine(Declaring):
         registry: the job types.
         settings: the configuration in force.
         target: the `module:attribute` that a command line loaded it from, None elsewhere.
-        jobs, queues, dead, cron, workers, types, failures: the desks for people and programs that intervene.
+        jobs, queues, dead, cron, limits, workers, types, failures, exports: the desks for people and
+            programs.
     """
 
     def __init__(
@@ -122,9 +131,11 @@ class Engine(Declaring):
         self.queues = QueuesDesk(door)
         self.dead = DeadDesk(door)
         self.cron = CronDesk(door, self.registry)
+        self.limits = LimitsDesk(door)
         self.workers = WorkersDesk(door)
         self.types = TypesDesk(door)
         self.failures = FailuresDesk(door)
+        self.exports = ExportsDesk(door)
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str] | None = None) -> Engine:
@@ -177,21 +188,36 @@ class Engine(Declaring):
         self, what: ImportType[Any], /, source: Source, **call: Unpack[ImportArguments]
     ) -> JobHandle[None]: ...
     @overload
+    async def dispatch(
+        self,
+        what: ExportType,
+        /,
+        *args: Any,
+        to: str | os.PathLike[str] | None = ...,
+        delivery: DeliveryMode | None = ...,
+        **kwargs: Any,
+    ) -> JobHandle[ExportedFile]: ...
+    @overload
     async def dispatch(self, what: JobType[P, R], /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]: ...
     @overload
     async def dispatch(self, what: Job[R], /) -> JobHandle[R]: ...
+    @overload
+    async def dispatch(self, what: Batch, /) -> BatchHandle: ...
+    @overload
+    async def dispatch(self, what: Step, /) -> JobHandle[Any]: ...
     @overload
     async def dispatch(self, what: str, /, *args: Any, **kwargs: Any) -> JobHandle[Any]: ...
     async def dispatch(self, what: object, /, *args: Any, **kwargs: Any) -> JobHandle[Any]:
         """Store a job; it is safe when this returns. Repeating it with the same `Job` or `id` is safe too.
 
-        `what` is a job type with the job's arguments, a `Job`, or the name of a job type, whose arguments
-        come by name; for one that nobody knows yet, `queue=` says where to. Calls at the same time share one
-        write.
+        `what` is a job type with the job's arguments, a `Job`, a chain or batch of jobs (in one write, all or
+        none), or the name of a job type, whose arguments come by name; for one that nobody knows yet,
+        `queue=` says where to. Calls at the same time share one write.
 
         Raises:
             PayloadError: the arguments don't fit the handler, or can't be stored; it names the argument.
             UnknownJobType: nobody has registered or published this name, and no queue is given.
+            DependencyNotFound: a job that it is to follow is not stored.
             IdConflict: a job of this id is stored, with another type, queue or payload.
             ConfigError: an option is wrong, or `what` is nothing that can be dispatched.
             BackendUnavailable: the store can't be reached; the job may be stored.
@@ -216,6 +242,27 @@ class Engine(Declaring):
             BackendUnavailable, BackendFull, BackendClosed, UnknownJobType, ConfigError: as in `dispatch`.
         """
         return await self._dispatcher.dispatch_many(jobs)
+
+    def batch(
+        self, members: Iterable[Step] = (), *, name: str = BATCH, **options: Unpack[BatchOptions]
+    ) -> EngineBatch:
+        """Jobs, chains and batches as one step; `engine.dispatch` stores it, or the end of `async with` does.
+
+        Callbacks come by `.then(...)` (all members completed), `.catch(...)` (a first one did not) and
+        `.finally_(...)` (all have ended).
+
+        Args:
+            name: what it is listed as.
+
+        Raises:
+            ConfigError: an option or a member can't be used.
+        """
+        given = dict(cast("Mapping[str, Any]", options))
+        return EngineBatch(self._life.door, members, id=given.pop("id", None), type=name, options=given)
+
+    def batch_handle(self, batch_id: str) -> BatchHandle:
+        """The handle of a batch that was dispatched before."""
+        return BatchHandle(checked_name(batch_id, "a job id"), self._life.door, created=False)
 
     def named(self, name: str) -> NamedType:
         """A job type whose code is elsewhere, to dispatch it with options."""
@@ -248,6 +295,14 @@ class Engine(Declaring):
         async for event in follow(tail, matcher(user_id=user_id, type=type, job_id=job_id, kind=kind)):
             yield event
 
+    async def explain(self, job_id: str) -> Explanation:
+        """Why a job is not running, or what holds it; every reason that there is, the first to go first.
+
+        Raises:
+            JobNotFound: it is not stored.
+        """
+        return await explain(self._life.door(), job_id)
+
     async def health(self) -> Health:
         """Whether jobs get done, and what is in the way; a store that can't be reached is an answer too."""
         return await health(self._life.door())
@@ -261,12 +316,14 @@ class Engine(Declaring):
         await_retries: bool = True,
         cron: bool | None = None,
         on_entered: Callable[[], None] | None = None,
+        leave: Callable[[], None] | None = None,
     ) -> Worker:
         """A worker on the open engine, not running yet: `await worker.run()` runs it until `worker.stop()`.
 
         Args:
             cron: whether it fires cron entries; `worker.cron` says so without. A burst fires none.
             on_entered: called when the resources are entered.
+            leave: ends the process when a job blocks the loop past its timeout; by default it goes on.
 
         Raises:
             ConfigError: nothing is registered, or a number is out of range.
@@ -288,6 +345,7 @@ class Engine(Declaring):
             burst=burst,
             await_retries=await_retries,
             observing=session.observing,
+            rescue=self._life.rescue(leave, has_own_backend=self._has_own_backend),
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
         )

@@ -14,6 +14,7 @@ from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock, Timer
 from aiojobs_engine.ports.inspector import Result
 from aiojobs_engine.runtime.batcher import Batcher
+from aiojobs_engine.runtime.outage import Outage
 from aiojobs_engine.runtime.task_group import join, start
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Follower:
         self._reads: Batcher[str, Result | None] = Batcher(self._read)
         self._reader: asyncio.Task[None] | None = None
         self._placed: asyncio.Future[None] | None = None
+        self._outage = Outage(clock, "results are waited for until it answers again")
         self._is_closed = False
 
     async def look(self, job_id: str) -> Result:
@@ -88,12 +90,13 @@ class Follower:
     async def _look_patiently(self, job_id: str) -> Result:
         while True:
             try:
-                return await self.look(job_id)
+                found = await self.look(job_id)
             except BackendUnavailable as error:
-                logger.warning(
-                    "the result of job %s can't be read, again in %.1f s: %s", job_id, _PAUSE, error
-                )
+                self._outage.note(error)
                 await self._clock.sleep(_PAUSE)
+            else:
+                self._outage.over()
+                return found
 
     def _forget(self, job_id: str, future: asyncio.Future[None]) -> None:
         waiting = self._waiters.get(job_id, set())
@@ -138,7 +141,7 @@ class Follower:
             try:
                 return await self._store.tail()
             except BackendUnavailable as error:
-                logger.warning("events can't be read, again in %.1f s: %s", _PAUSE, error)
+                self._outage.note(error)
                 await self._clock.sleep(_PAUSE)
 
     def _tell(self, ids: Iterable[str]) -> None:

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiojobs_engine.bulk.plan import Part, Plan, SeenKeys, parts
+from aiojobs_engine.bulk import seen_keys
+from aiojobs_engine.bulk.plan import Part, Plan, parts
 from aiojobs_engine.bulk.reading import load
 from aiojobs_engine.bulk.rows import RowModel
+from aiojobs_engine.bulk.seen_keys import with_repeated
 from aiojobs_engine.bulk.sources import lines
 from aiojobs_engine.bulk.sources.delimited import Delimited
 
@@ -64,8 +66,8 @@ class Source:
         self.plan = Plan(source="s/0", size=len(header) + len(body), form=self.form, chunk_size=size)
         self.key = key
         with place.open("rb") as file:
-            seen = None if key is None else SeenKeys()
-            self.parts: list[Part] = list(parts(self.form.scan(file, {}, key), size, seen))
+            windows = with_repeated(self.form.scan(file, {}, key), file)
+            self.parts: list[Part] = list(parts(windows, size))
 
     def loaded(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
         model = RowModel(dict[str, str], self.key, "the test")
@@ -130,14 +132,15 @@ def test_any_bytes_are_read_as_they_were_planned(
     assert b"".join(body.split()) == b"" or numbers
 
 
-@given(text=written(), size=st.integers(1, 7), block=BLOCKS)
-@settings(max_examples=100, deadline=None)
+@given(text=written(), size=st.integers(1, 7), block=BLOCKS, held=st.sampled_from([0, 1, 3, 1000]))
+@settings(max_examples=200, deadline=None)
 def test_later_rows_with_the_same_key_are_left_out(
-    place: Path, text: tuple[str, str], size: int, block: int
+    place: Path, text: tuple[str, str], size: int, block: int, held: int
 ) -> None:
     body, delimiter = text
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "BLOCK", block)
+        patch.setattr(seen_keys, "HELD", held)
         source = Source(place, body.encode(), delimiter, size=size, key="second")
         found = list(source.loaded())
     kept: list[tuple[int, list[str]]] = []

@@ -13,6 +13,7 @@ from aiojobs_engine.backends.sqlite import SqliteBackend
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.testing.clock import ManualClock
+from aiojobs_engine.testing.flow_model import FlowModel
 from aiojobs_engine.testing.model import BackendModel
 from tests.servers.server import Server
 
@@ -28,7 +29,7 @@ PROFILE = settings(
 )
 
 
-class SqliteModel(BackendModel):
+class OnSqlite(BackendModel):
     """A crash leaves the files as they are: the store is opened on a copy of them."""
 
     can_crash = True
@@ -61,7 +62,13 @@ class SqliteModel(BackendModel):
         return folder / "jobs.db"
 
 
-class RedisModel(BackendModel):
+class SqliteModel(OnSqlite): ...
+
+
+class SqliteFlowModel(OnSqlite, FlowModel): ...
+
+
+class OnRedis(BackendModel):
     """A crash leaves the server as it is: another client goes on with its keys."""
 
     can_crash = True
@@ -82,14 +89,24 @@ class RedisModel(BackendModel):
         return store
 
 
+class RedisModel(OnRedis): ...
+
+
+class RedisFlowModel(OnRedis, FlowModel): ...
+
+
 @pytest.fixture(scope="module", autouse=True)
 def server(servers: dict[str, Server]) -> None:
-    RedisModel.url = servers["valkey"].url
+    OnRedis.url = servers["valkey"].url
 
 
 TestMemoryModel = BackendModel.TestCase
 TestMemoryModel.settings = PROFILE
 TestSqliteModel = SqliteModel.TestCase
 TestSqliteModel.settings = PROFILE
+TestSqliteFlowModel = SqliteFlowModel.TestCase
+TestSqliteFlowModel.settings = PROFILE
 TestRedisModel = RedisModel.TestCase
 TestRedisModel.settings = PROFILE
+TestRedisFlowModel = RedisFlowModel.TestCase
+TestRedisFlowModel.settings = PROFILE

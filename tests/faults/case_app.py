@@ -113,6 +113,23 @@ async def swallows(ctx: JobContext) -> None:
             log(ctx, "cancelled")
 
 
+@engine.job(name="blocks", retry=Retry.none())
+async def blocks(ctx: JobContext, seconds: float) -> int:
+    """Keep the loop for so long, in a call that lets other threads run."""
+    log(ctx, "begin")
+    time.sleep(seconds)
+    log(ctx, "end")
+    return ctx.token
+
+
+@engine.job(name="spins", retry=Retry.none())
+async def spins(ctx: JobContext) -> None:
+    """Keep the loop for ever, computing."""
+    log(ctx, "begin")
+    while True:
+        pass
+
+
 @engine.job(name="hangs", retry=Retry.none())
 def hangs(ctx: JobContext) -> None:
     """Keep a thread for ever."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aiojobs_engine import ConfigError, Engine, JobContext, PayloadError, Status, Unique
+from tests.flow.published import until_published
 
 
 def adding(engine: Engine, **options: Any) -> Any:
@@ -78,8 +79,8 @@ async def test_a_dispatch_by_name_follows_what_workers_published(engine: Engine)
     adding(engine, unique=Unique(by=["a"], window=timedelta(hours=1)))
 
     async with engine.running():
-        other = Engine(backend=engine.store)
-        async with other:
+        await until_published(engine)
+        async with Engine(backend=engine.store) as other:
             first = await other.dispatch("add", a=1)
             second = await other.dispatch("add", a=1, b=5)
             with pytest.raises(PayloadError, match="'a'"):

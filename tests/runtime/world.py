@@ -29,6 +29,10 @@ class NoStorage:
     async def remove(self, name: str) -> None:
         del name
 
+    async def expire(self, now: int) -> int:
+        del now
+        return 0
+
 
 class World:
     def __init__(

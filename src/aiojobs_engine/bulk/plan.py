@@ -1,6 +1,6 @@
 """What travels in the payload of an import and of its chunks: never rows, only where they stand."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
 import msgspec
@@ -102,6 +102,10 @@ def chunk_envelope(
         tags=parent.tags,
         meta=parent.meta,
         headers=parent.headers,
+        limit_key=parent.limit_key,
+        cost=parent.cost,
+        fair_key=parent.fair_key,
+        fair_weight=parent.fair_weight,
         parent_id=parent.id,
         strategy="batch",
         total=part.rows,
@@ -110,34 +114,14 @@ def chunk_envelope(
     )
 
 
-class SeenKeys:
-    """The keys of all rows so far, as 64-bit digests: two different keys meet with a chance of 1 in 2**64."""
+def parts(windows: Iterable[tuple[Window, Sequence[int]]], size: int) -> Iterator[Part]:
+    """Parts of `size` records, the last one of fewer; without those that hold nothing but empty lines.
 
-    def __init__(self) -> None:
-        """Start with none."""
-        self._digests: set[int] = set()
-
-    def repeated(self, keys: list[bytes]) -> list[int]:
-        """The positions of keys that came before, here or earlier; empty keys never repeat."""
-        digests = list(map(hash, keys))
-        fresh = set(digests)
-        if len(fresh) == len(digests) and fresh.isdisjoint(self._digests):
-            self._digests |= fresh
-            return []
-        again: list[int] = []
-        for position, digest in enumerate(digests):
-            if digest in self._digests and keys[position]:
-                again.append(position)
-            self._digests.add(digest)
-        return again
-
-
-def parts(windows: Iterable[Window], size: int, seen: SeenKeys | None) -> Iterator[Part]:
-    """Parts of `size` records, the last one of fewer; without those that hold nothing but empty lines."""
+    Each window comes with the positions of the records that are to be left out.
+    """
     draft = Draft()
     number = 1
-    for window in windows:
-        repeated = [] if seen is None or window.keys is None else seen.repeated(window.keys)
+    for window, repeated in windows:
         position = begin = 0
         while position < len(window.lengths):
             end = min(len(window.lengths), position + size - draft.records)

@@ -10,8 +10,9 @@ from itertools import islice
 from pathlib import Path
 
 from aiojobs_engine.bulk.chunk import in_reader
-from aiojobs_engine.bulk.plan import Part, Plan, SeenKeys, chunk_envelope, parts
+from aiojobs_engine.bulk.plan import Part, Plan, chunk_envelope, parts
 from aiojobs_engine.bulk.reading import opened
+from aiojobs_engine.bulk.seen_keys import with_repeated
 from aiojobs_engine.ports.backend import Record
 from aiojobs_engine.runtime.context import JobContext, StopAtCheckpoint
 
@@ -83,4 +84,7 @@ def _planned(path: Path, plan: Plan, key: str | None, size: int) -> Generator[Pa
     with opened(path, plan) as file:
         searched = None if plan.allow_duplicates else key
         windows = plan.form.scan(file, plan.mapping, searched)
-        yield from parts(windows, size, None if searched is None else SeenKeys())
+        if searched is None:
+            yield from parts(((window, ()) for window in windows), size)
+        else:
+            yield from parts(with_repeated(windows, file), size)

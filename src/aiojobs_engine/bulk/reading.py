@@ -3,14 +3,14 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, NamedTuple
+from typing import BinaryIO, Generic, NamedTuple
 from zlib import crc32
 
 from aiojobs_engine.bulk.plan import Part, Plan
 from aiojobs_engine.bulk.row_types import Fault, RowT
 from aiojobs_engine.bulk.rows import RowModel
 from aiojobs_engine.bulk.sources import Delimited
-from aiojobs_engine.bulk.sources.records import Piece, RawRows, bounded
+from aiojobs_engine.bulk.sources.records import Piece, RawRows, RecordRows, bounded
 from aiojobs_engine.core.errors import ConfigError, SourceChanged
 from aiojobs_engine.core.status import RowFault
 
@@ -121,27 +121,19 @@ def _blocks(file: BinaryIO, plan: Plan, part: Part) -> Iterator[RawRows]:
     skipped = {number for first, last in part.skipped for number in range(first, last + 1)}
     found = len(part.unreadable)
     for raw in plan.form.read(file, pieces, plan.mapping):
-        found += len(raw.records) + len(raw.unfit)
-        yield _without(raw, skipped) if skipped else raw
+        found += len(raw.numbers) + len(raw.unfit)
+        yield raw.without(skipped) if skipped else raw
     if found != part.rows:
         raise SourceChanged(f"the stored source holds {found:,} rows here, it was planned with {part.rows:,}")
 
 
 def _converted(plan: Plan, raw: RawRows, model: RowModel[RowT]) -> tuple[Sequence[RowT], dict[int, Fault]]:
+    if isinstance(raw, RecordRows):
+        return model.convert(raw.records())
+    columns = raw.columns
     if isinstance(plan.form, Delimited) and plan.form.has_dates:
-        model.complete_dates(raw.records)
-    return model.convert(raw.records)
-
-
-def _without(raw: RawRows, skipped: set[int]) -> RawRows:
-    kept = [position for position, number in enumerate(raw.numbers) if number not in skipped]
-    numbers = [raw.numbers[position] for position in kept]
-    records = [raw.records[position] for position in kept]
-
-    def original(position: int) -> dict[str, Any]:
-        return raw.original(kept[position])
-
-    return RawRows(numbers, records, original, [unfit for unfit in raw.unfit if unfit.number not in skipped])
+        columns = model.with_whole_dates(columns)
+    return model.convert_columns(columns, len(raw.numbers))
 
 
 def _unreadable_faults(file: BinaryIO, part: Part) -> list[RowFault]:
@@ -159,5 +151,5 @@ def _unfit_faults(raw: RawRows) -> list[RowFault]:
 
 def _row_fault(raw: RawRows, position: int, fault: Fault, model: RowModel[RowT]) -> RowFault:
     payload = bounded(raw.original(position))
-    key = model.key_of(raw.records[position])
+    key = model.key_of(raw.record(position))
     return RowFault(raw.numbers[position], key, payload, fault.field, fault.message)

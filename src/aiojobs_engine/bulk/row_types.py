@@ -1,6 +1,9 @@
 """The types that a row can have: their fields, and how records become them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import is_dataclass
+from inspect import Parameter, signature
+from itertools import takewhile
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast, get_type_hints
 
 import msgspec
@@ -10,11 +13,15 @@ from aiojobs_engine.core.errors import ConfigError
 
 RowT = TypeVar("RowT")
 RowT_co = TypeVar("RowT_co", covariant=True)
+Values = Mapping[str, Sequence[Any]]
+"""The values of some rows, field by field."""
 
 _RECORDS = (kinds.StructType, kinds.DataclassType, kinds.TypedDictType)
 _OPEN = (kinds.DictType, kinds.AnyType)
 _TEXTS = (kinds.StrType, kinds.AnyType, kinds.RawType, kinds.BytesType, kinds.CustomType)
 _SHOWN = 60
+_PLAIN_NEW: tuple[Any, ...] = (object.__new__, msgspec.Struct.__new__)
+_ANY_TEXT = (kinds.StrType(), kinds.NoneType())
 
 
 class Fault(NamedTuple):
@@ -55,6 +62,13 @@ class RowType(Protocol[RowT_co]):
 
     def convert(self, records: Sequence[Mapping[str, Any]]) -> Sequence[RowT_co]:
         """All records as rows; any exception when one doesn't fit."""
+        ...
+
+    def by_columns(self, columns: Collection[str]) -> Callable[[Values], Sequence[RowT_co]] | None:
+        """What makes rows of values that come by these columns; None when only `convert` can.
+
+        It raises any exception when one doesn't fit, and gives the very rows that `convert` would.
+        """
         ...
 
     def problems(self, record: Mapping[str, Any]) -> list[Fault]:
@@ -107,10 +121,26 @@ class _Plain(Generic[RowT]):
         if isinstance(described, _RECORDS):
             hints = get_type_hints(row, include_extras=True)
             self.fields = {field.encode_name: _field(field, hints) for field in described.fields}
+        self._row = row
+        self._slots = _slots(row, described, self.fields)
 
     def convert(self, records: Sequence[Mapping[str, Any]]) -> Sequence[RowT]:
         rows = msgspec.convert(records, self._rows, strict=False, dec_hook=_decode_other)
         return cast("list[RowT]", rows)
+
+    def by_columns(self, columns: Collection[str]) -> Callable[[Values], list[RowT]] | None:
+        given = list(takewhile(lambda slot: slot.name in columns, self._slots))
+        rest = self._slots[len(given) :]
+        if not given or any(slot.name in columns or slot.is_required for slot in rest):
+            return None
+        if self.forbids_others and not self.fields.keys() >= set(columns):
+            return None
+
+        def build(values: Values) -> list[RowT]:
+            arguments = [slot.convert(values[slot.name]) for slot in given]
+            return list(map(self._row, *arguments))
+
+        return build
 
     def problems(self, record: Mapping[str, Any]) -> list[Fault]:
         faults: list[Fault] = []
@@ -125,6 +155,52 @@ class _Plain(Generic[RowT]):
             elif field.is_required:
                 faults.append(Fault(field.name, "the column is missing"))
         return faults
+
+
+class _Slot(NamedTuple):
+    """A parameter of a row type's constructor: its name as a column, and what its values go through."""
+
+    name: str
+    is_required: bool
+    convert: Callable[[Sequence[Any]], Sequence[Any]]
+
+
+def _slots(row: type[Any], described: kinds.Type, fields: Mapping[str, Field]) -> tuple[_Slot, ...]:
+    """The parameters in order; none when the constructor is not the plain one, by position alone."""
+    if isinstance(described, kinds.StructType):
+        is_plain = described.tag is None
+    elif isinstance(described, kinds.DataclassType):
+        is_plain = is_dataclass(row) and bool(cast("Any", row).__dataclass_params__.init)
+    else:
+        return ()
+    parameters = signature(row).parameters.values() if is_plain else ()
+    names = [parameter.name for parameter in parameters]
+    if names != [field.name for field in described.fields] or not any(
+        row.__new__ is plain for plain in _PLAIN_NEW
+    ):
+        return ()
+    if any(parameter.kind is not Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters):
+        return ()
+    return tuple(
+        _Slot(field.encode_name, field.required, _converter(field.type, fields[field.encode_name]))
+        for field in described.fields
+    )
+
+
+def _converter(described: kinds.Type, field: Field) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    parts = described.types if isinstance(described, kinds.UnionType) else (described,)
+    if kinds.StrType() in parts and all(part in _ANY_TEXT for part in parts):
+        return _as_it_is  # cells are texts
+    values = list[field.annotation]  # type: ignore[name-defined]
+
+    def convert(cells: Sequence[Any]) -> Sequence[Any]:
+        return msgspec.convert(cells, values, strict=False, dec_hook=_decode_other)
+
+    return convert
+
+
+def _as_it_is(cells: Sequence[Any]) -> Sequence[Any]:
+    return cells
 
 
 class _Model(Protocol):
@@ -153,6 +229,10 @@ class _Models(Generic[RowT]):
 
     def convert(self, records: Sequence[Mapping[str, Any]]) -> Sequence[RowT]:
         return [self._validate(record) for record in records]
+
+    def by_columns(self, columns: Collection[str]) -> None:
+        """Nothing: a model takes its values together."""
+        del columns
 
     def problems(self, record: Mapping[str, Any]) -> list[Fault]:
         try:

@@ -6,14 +6,16 @@ where the type takes None and no text does it become None.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Generic
 
-from aiojobs_engine.bulk.row_types import Fault, RowT, row_type, shown, worded
+from aiojobs_engine.bulk.row_types import Fault, RowT, Values, row_type, shown, worded
 from aiojobs_engine.core.errors import ConfigError, SourceError, did_you_mean
 
 _COLUMNS_SHOWN = 20
+_ALONE = 8  # rows; fewer are not worth another half
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NO_INSTANT = "Expected an instant as ISO 8601, like 2026-01-31T12:00:00Z"
 
@@ -115,19 +117,80 @@ class RowModel(Generic[RowT]):
         rows: list[RowT] = []
         for position, record in enumerate(records):
             if position not in faults:
-                try:
-                    rows += self._type.convert([record])
-                except Exception as error:  # noqa: BLE001 - the same
-                    faults[position] = self._fault(record, error)
+                rows += self._one(record, position, faults)
         return rows, faults
 
-    def complete_dates(self, records: Sequence[dict[str, Any]]) -> None:
-        """Make a date alone midnight where an instant is wanted: a workbook has no other way to say that."""
+    def convert_columns(
+        self, columns: Mapping[str, Sequence[str]], count: int
+    ) -> tuple[list[RowT], dict[int, Fault]]:
+        """The same for `count` records of text that have all columns in common.
+
+        Columns are converted as a whole, so that no step is taken per row, unless a value doesn't fit.
+        """
+        build = self._type.by_columns(columns)
+        if build is None:
+            return self.convert(list(_records(columns, count)))
+        given: dict[str, Sequence[Any]] = dict(columns)
+        wrong: dict[int, Fault] = {}
+        for name in self._nullable:
+            if "" in given.get(name, ()):
+                given[name] = [value or None for value in given[name]]
         for name in self._instants:
-            for record in records:
-                value = record.get(name)
-                if isinstance(value, str) and _DATE.fullmatch(value):
-                    record[name] = f"{value}T00:00:00"
+            values = given.get(name, ())
+            if not all(value is None or ":" in value for value in values):
+                wrong |= self._numbers_as_instants(list(_records({name: values}, count)))
+        if not wrong:
+            try:
+                return list(build(given)), wrong
+            except Exception:  # noqa: BLE001 - the row type's own checks may raise anything; each row shows its own
+                wrong = {}
+        return self._apart(build, given, count, wrong)
+
+    def _apart(
+        self,
+        build: Callable[[Values], Sequence[RowT]],
+        columns: Mapping[str, Sequence[Any]],
+        count: int,
+        faults: dict[int, Fault],
+    ) -> tuple[list[RowT], dict[int, Fault]]:
+        """Halve the rows until those that don't fit are alone with few others; they are rare, as a rule."""
+        rows: list[RowT] = []
+        known = sorted(faults)
+        waiting = [(0, count)]
+        while waiting:
+            begin, end = waiting.pop()
+            part = {name: values[begin:end] for name, values in columns.items()}
+            if end - begin <= _ALONE:
+                for position, record in enumerate(_records(part, end - begin), begin):
+                    if position not in faults:
+                        rows += self._one(record, position, faults)
+                continue
+            if bisect_left(known, begin) == bisect_left(known, end):
+                try:
+                    rows += build(part)
+                    continue
+                except Exception:  # noqa: BLE001, S110 - the same
+                    pass
+            middle = (begin + end) // 2
+            waiting += [(middle, end), (begin, middle)]
+        return rows, faults
+
+    def _one(self, record: dict[str, Any], position: int, faults: dict[int, Fault]) -> Sequence[RowT]:
+        """The row of a record; none, and one fault more, when it doesn't fit."""
+        try:
+            return self._type.convert([record])
+        except Exception as error:  # noqa: BLE001 - the same
+            faults[position] = self._fault(record, error)
+            return ()
+
+    def with_whole_dates(self, columns: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+        """`columns` with midnight for a date alone where an instant is wanted, as workbooks mean it."""
+        whole = {
+            name: [f"{value}T00:00:00" if _DATE.fullmatch(value) else value for value in columns[name]]
+            for name in self._instants
+            if name in columns
+        }
+        return {**columns, **whole}
 
     def key_of(self, record: Mapping[str, Any]) -> str | None:
         """The value of the key as text, None without one."""
@@ -156,6 +219,13 @@ class RowModel(Generic[RowT]):
         if len(faults) == 1:
             return faults[0]
         return Fault(faults[0].field, "; ".join(f"{fault.field}: {fault.message}" for fault in faults))
+
+
+def _records(columns: Mapping[str, Sequence[Any]], count: int) -> Iterator[dict[str, Any]]:
+    names = list(columns)
+    if not names:
+        return iter([{} for _ in range(count)])
+    return (dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True))
 
 
 def _missing(missing: Sequence[str], columns: Sequence[str]) -> str:

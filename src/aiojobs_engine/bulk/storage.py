@@ -8,17 +8,21 @@ import secrets
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
 import anyio.to_thread
 
 from aiojobs_engine.core.errors import BackendFull, ConfigError
+from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.limits import checked_name
 
 _NAME = re.compile(r"([A-Za-z0-9_.:\-]{1,128})/([0-9a-f]{32})")
 _PREFIX = "job-"  # so that no id means another directory: "..", ".hidden"
 _PART = ".part"
+_EXPIRING = "expiring"
+_MARK = re.compile(r"(\d{16})\.([A-Za-z0-9_.:\-]{1,128})")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +30,8 @@ T = TypeVar("T")
 
 class LocalStorage:
     """Content lies at `path/job-ID/DIGEST`: what a job owns is one directory, and removed as one.
+
+    An empty file `path/expiring/MILLISECONDS.OWNER` says until when an owner keeps what it has.
 
     A file appears under its name when all of it is on disk (written apart, fsync, rename, fsync). The
     directory is made at the first `put`, for its owner alone; to share it with other users, make it yourself.
@@ -74,6 +80,24 @@ class LocalStorage:
             return
         await anyio.to_thread.run_sync(_remove_file, self._path(name))
 
+    async def keep_until(self, owner: str, until: Instant) -> None:
+        """Let `expire` remove all that `owner` has, once `until` is reached; the first call counts.
+
+        Raises:
+            BackendFull: the disk is full.
+            ConfigError: the directory can't be made or written to.
+        """
+        checked_name(owner, "the owner of stored rows")
+        await self._in_thread(_mark, self._root / _EXPIRING, f"{until:016d}.{owner}")
+
+    async def expire(self, now: Instant) -> int:
+        """Remove what was kept until an instant that `now` has reached; how many owners that were."""
+        expired = await anyio.to_thread.run_sync(_expired, self._root / _EXPIRING, now)
+        for mark, owner in expired:
+            await self.remove(owner)
+            await anyio.to_thread.run_sync(partial(mark.unlink, missing_ok=True))
+        return len(expired)
+
     def _path(self, name: str) -> Path:
         found = _NAME.fullmatch(name)
         if found is None:
@@ -94,6 +118,21 @@ def _begin(directory: Path) -> tuple[Path, BinaryIO]:
     directory.mkdir(exist_ok=True)
     part = directory / (secrets.token_hex(8) + _PART)
     return part, part.open("xb")
+
+
+def _mark(directory: Path, name: str) -> None:
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.mkdir(exist_ok=True)
+    (directory / name).touch()
+
+
+def _expired(directory: Path, now: Instant) -> list[tuple[Path, str]]:
+    try:
+        names = [path.name for path in directory.iterdir()]
+    except FileNotFoundError:
+        return []
+    found = (_MARK.fullmatch(name) for name in names)
+    return [(directory / mark.group(), mark.group(2)) for mark in found if mark and int(mark.group(1)) <= now]
 
 
 def _sync(file: BinaryIO) -> None:

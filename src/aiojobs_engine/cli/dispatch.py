@@ -91,10 +91,16 @@ def _parts(arguments: tuple[str, ...], url: str | None) -> tuple[str | None, str
         case _:
             wanted = "[TARGET] NAME [JSON] is wanted"
             raise click.UsageError(f"too many arguments: {wanted}", click.get_current_context())
-    return target, name, _checked_json(sys.stdin.read() if text == "-" else text)
+    return target, name, checked_arguments(text)
 
 
-def _checked_json(text: str) -> bytes:
+def checked_arguments(text: str) -> bytes:
+    """The arguments of a job as they were typed, a JSON object; "-" reads them.
+
+    Raises:
+        UsageError: they are none.
+    """
+    text = sys.stdin.read() if text == "-" else text
     try:
         msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.MsgspecError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""`jobs`: list, show, cancel, retry, delete, purge, pause, resume."""
+"""`jobs`: list, show, explain, cancel, retry, delete, purge, pause, resume."""
 
 import sys
 from collections.abc import Awaitable, Callable
@@ -42,8 +42,10 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @jobs_command.command("list")
 @click.argument("target", required=False)
 @filter_options
-@click.option("--parent", "parent_id", metavar="ID", help="Only chunks of this bulk job.")
-@click.option("--chunks", is_flag=True, help="Chunks of bulk jobs, too.")
+@click.option(
+    "--parent", "parent_id", metavar="ID", help="Only chunks of this bulk job, or members of this batch."
+)
+@click.option("--chunks", is_flag=True, help="Chunks of bulk jobs and members of batches, too.")
 @limit_options
 @json_option
 @url_option
@@ -58,7 +60,7 @@ def list_command(
     as_json: bool,
     **filters: Any,
 ) -> None:
-    """List jobs, the newest first; the chunks of bulk jobs only with --chunks or --parent."""
+    """List jobs, the newest first; chunks and members only with --chunks or --parent."""
 
     async def work() -> None:
         filters["status"] = filters["status"] or None
@@ -90,6 +92,27 @@ def show_command(arguments: tuple[str, ...], url: str | None, *, as_json: bool) 
         async with opened(target, url) as engine:
             job = await engine.jobs.get(job_id)
         show(job, as_json=as_json)
+
+    run(work)
+
+
+@jobs_command.command("explain")
+@click.argument("arguments", nargs=-1, metavar="[TARGET] ID")
+@json_option
+@url_option
+def explain_command(arguments: tuple[str, ...], url: str | None, *, as_json: bool) -> None:
+    """Say why a job is not running, or what holds it."""
+    target, (job_id,) = one_id(arguments, url)
+
+    async def work() -> None:
+        async with opened(target, url) as engine:
+            explanation = await engine.explain(job_id)
+        if as_json:
+            print_json(explanation)
+            return
+        click.echo(shown(f"{explanation.job_id} is {explanation.status}"))
+        for reason in explanation.reasons:
+            click.echo(shown(f"  {reason.code}: {reason.message}"))
 
     run(work)
 

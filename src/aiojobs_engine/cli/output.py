@@ -15,6 +15,7 @@ from aiojobs_engine.core.limits import DEPTH, one_line
 from aiojobs_engine.core.masking import Masker, masker_of
 
 _GAP = "  "
+_KILO = 1000
 _DEPTH = DEPTH + 8
 _ITEMS = 10**9
 _BUILT_IN = masker_of()
@@ -106,6 +107,17 @@ def duration(seconds: float | None) -> str:
     if hours:
         return f"{hours}h{minutes:02d}m"
     return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+def size_of(count: int) -> str:
+    """`812 bytes`, `1.2 kB`, `45.0 MB`."""
+    if count < _KILO:
+        return f"{count} bytes"
+    size, unit = count / _KILO, "kB"
+    for larger in ("MB", "GB"):
+        if size >= _KILO:
+            size, unit = size / _KILO, larger
+    return f"{size:,.1f} {unit}"
 
 
 def is_terminal(*, is_error: bool = False) -> bool:

@@ -42,7 +42,7 @@ def told(status: JobStatus, pace: float | None) -> str:
     """`12,000 of 28,298 rows  5,210 rows/s  ETA 3s  12 failed`, or what comes before the first row."""
     if not status.total and status.status not in FINAL:
         return "reading the rows" if status.started_at is not None else "waiting for a worker"
-    words = [f"{status.processed:,} of {status.total:,} rows"]
+    words = [f"{status.processed:,} {'' if _is_open(status) else f'of {status.total:,} '}rows"]
     if pace:
         words.append(f"{pace:,.0f} rows/s")
         left = status.total - status.processed
@@ -51,6 +51,11 @@ def told(status: JobStatus, pace: float | None) -> str:
     if status.failed:
         words.append(f"{status.failed:,} failed")
     return "  ".join(words)
+
+
+def _is_open(status: JobStatus) -> bool:
+    """Whether nobody knows yet how many rows there will be."""
+    return status.kind == "export" and status.processed == status.total and status.status not in FINAL
 
 
 @contextmanager
@@ -88,7 +93,7 @@ class _Lines:
 
 
 def _draw(status: JobStatus, pace: float | None) -> None:
-    share = status.processed / status.total if status.total else 0.0
+    share = status.processed / status.total if status.total and not _is_open(status) else 0.0
     bar = ("#" * int(share * _WIDTH)).ljust(_WIDTH, ".")
     sys.stderr.write(f"\r[{bar}] {told(status, pace)}\x1b[K")
     sys.stderr.flush()
@@ -108,7 +113,7 @@ def _rich(pace: Pace) -> Generator[Show]:
             bars.update(
                 bar,
                 completed=status.processed,
-                total=status.total or None,
+                total=None if _is_open(status) else status.total or None,
                 words=told(status, pace.note(status.processed)),
             )
 

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -17,13 +18,15 @@ import msgspec
 
 from aiojobs_engine.cli.opening import engine_with_jobs
 from aiojobs_engine.cli.output import note
-from aiojobs_engine.cli.telling import told
-from aiojobs_engine.core.masking import Masker, redacted
+from aiojobs_engine.cli.telling import LogFormat, adorn_handlers, begin_logging, told
+from aiojobs_engine.core.masking import redacted
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.runtime.supervisor import Lifeline
 from aiojobs_engine.runtime.worker import Worker
 from aiojobs_engine.settings import load_settings
-from aiojobs_engine.telemetry.masking import MaskingFilter
+
+BLOCKED = 70
+"""The exit code of a process that ends because a job blocks its loop past the job's timeout."""
 
 _SHOWN = 8
 _YOUNG_OBJECTS = 10_000
@@ -47,6 +50,7 @@ class Wish:
     no_cron: bool
     drain_timeout: float | None
     metrics_port: int | None
+    log_format: LogFormat | None
     verbose: int
     quiet: bool
     place: int
@@ -58,6 +62,7 @@ class Wish:
         words += ["--concurrency", str(self.concurrency)] if self.concurrency is not None else []
         words += ["--drain-timeout", str(self.drain_timeout)] if self.drain_timeout is not None else []
         words += ["--metrics-port", str(self.metrics_port)] if self.metrics_port is not None else []
+        words += ["--log-format", self.log_format] if self.log_format is not None else []
         words += [f"--{name}" for name, is_on in (("burst", self.burst), ("no-cron", self.no_cron)) if is_on]
         return words + ["-v"] * self.verbose
 
@@ -83,6 +88,7 @@ class Wish:
     type=click.IntRange(0, 65535),
     help="Show figures to Prometheus there; with -p each further process takes the next port.",
 )
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="How logs are written.")
 @click.option("--verbose", "-v", count=True, help="Log what happens to each job; twice for more.")
 @click.option("--lifeline", type=int, hidden=True)
 @click.option("--quiet", is_flag=True, hidden=True)
@@ -94,10 +100,14 @@ def worker_command(lifeline: int | None, **given: object) -> int:
     attempt counted. A second signal hands them back at once.
     """
     wish = msgspec.convert(given, Wish)
-    _set_up_logging(wish.verbose)
+    settings = load_settings()
+    begin_logging(
+        _LEVELS[min(wish.verbose, len(_LEVELS) - 1)], wish.log_format or settings.telemetry.log_format
+    )
+    adorn_handlers(settings.masker)
     if lifeline is not None:
         return _on_a_loop(lambda: run_worker(wish, Lifeline(lifeline)))
-    if wish.reload or wish.processes is not None or load_settings().worker.processes > 1:
+    if wish.reload or wish.processes is not None or settings.worker.processes > 1:
         from aiojobs_engine.cli.supervised import run_supervised
 
         return asyncio.run(run_supervised(wish))
@@ -107,14 +117,19 @@ def worker_command(lifeline: int | None, **given: object) -> int:
 async def run_worker(wish: Wish, lifeline: Lifeline | None) -> int:
     """Run one worker in this process until it is told to stop; leave the process if something won't end."""
     engine = await engine_with_jobs(wish.target)
+    adorn_handlers(engine.settings.masker)  # those that the program has set up by now, too
     if wish.drain_timeout is not None:
         patient = msgspec.structs.replace(engine.settings.worker, drain_timeout=wish.drain_timeout)
         engine.settings = msgspec.structs.replace(engine.settings, worker=patient)
     with told(engine, wish.metrics_port, wish.place):
-        return await _run(engine, wish, lifeline)
+        has_leftovers = await _run(engine, wish, lifeline)
+    if has_leftovers:
+        _leave(0)
+    return 0
 
 
-async def _run(engine: Engine, wish: Wish, lifeline: Lifeline | None) -> int:
+async def _run(engine: Engine, wish: Wish, lifeline: Lifeline | None) -> bool:
+    """Whether something that won't end is left."""
     async with engine:
         worker = engine.worker(
             queues=wish.queues or None,
@@ -122,6 +137,7 @@ async def _run(engine: Engine, wish: Wish, lifeline: Lifeline | None) -> int:
             burst=wish.burst,
             cron=False if wish.no_cron else None,
             on_entered=lifeline.ready if lifeline is not None else None,
+            leave=partial(_leave, BLOCKED),
         )
         listen_to_signals(worker.stop, worker.stop_now)
         if lifeline is not None:
@@ -141,9 +157,7 @@ async def _run(engine: Engine, wish: Wish, lifeline: Lifeline | None) -> int:
         lifeline.done(worker.settled)
     else:
         note(farewell(worker.settled, ran))
-    if worker.has_leftovers:
-        _leave()
-    return 0
+    return worker.has_leftovers
 
 
 def listen_to_signals(stop: Callable[[], object], stop_now: Callable[[], object]) -> None:
@@ -193,22 +207,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)
 
 
-def _leave() -> None:
+def _leave(code: int) -> None:
     """End at once: a thread or a handler that ignores every cancel would keep the process."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
-
-
-def _set_up_logging(verbose: int) -> None:
-    level = _LEVELS[min(verbose, len(_LEVELS) - 1)]
-    logging.basicConfig(
-        level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    _mask_logs(load_settings().masker)
-
-
-def _mask_logs(masker: Masker) -> None:
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(MaskingFilter(masker))
+    os._exit(code)

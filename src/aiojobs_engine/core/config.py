@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.limits import PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
+from aiojobs_engine.core.limiting import Concurrency, Rate
+from aiojobs_engine.core.limits import LARGEST_WEIGHT, LEAST_WEIGHT, PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
 from aiojobs_engine.core.masking import Masker, masker_of
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.status import UserId
@@ -19,6 +20,7 @@ LeaseSeconds = Annotated[float, msgspec.Meta(ge=0.1, lt=2**40, title="seconds")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 Priority = Annotated[int, msgspec.Meta(ge=-PRIORITY, le=PRIORITY)]
+Weight = Annotated[float, msgspec.Meta(ge=LEAST_WEIGHT, le=LARGEST_WEIGHT)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:\-]{1,128}\Z")]
 
 
@@ -86,7 +88,28 @@ class OptionSettings(_Section, frozen=True, kw_only=True):
     tags: tuple[Name, ...] | None = None
     meta: dict[str, Any] | None = None
     unique: Unique | None = None
+    concurrency: int | Concurrency | None = None
+    rate_limit: str | Rate | None = None
+    cost: AtLeastOne | None = None
     listeners: "ListenerOverrides | None" = None
+    delivery: "DeliveryOverrides | None" = None
+
+
+class QueueSettings(_Section, frozen=True, kw_only=True):
+    """`[queues.NAME]`: what holds for all jobs of a queue together.
+
+    Attributes:
+        concurrency: how many run at once, in all workers together.
+        rate_limit: how many start in a time, like "100/minute".
+        fair_by: whose jobs take turns: `user_id`, `type`, or the name of an argument. Jobs that have
+            none share their turns.
+        weights: turns of some of them, by their text; 1 for the others, within 0.001 to 1,000.
+    """
+
+    concurrency: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    rate_limit: str | Rate | None = None
+    fair_by: Name | None = None
+    weights: dict[str, Weight] = {}
 
 
 class ListenerSettings(_Section, frozen=True, kw_only=True):
@@ -110,6 +133,33 @@ class ChunkingSettings(_Section, frozen=True, kw_only=True):
 
     size: AtLeastOne = 1000
     threshold: Annotated[int, msgspec.Meta(ge=0)] = 1000
+
+
+DeliveryMode = Literal["download", "link", "both"]
+"""Where the file of an export goes: to the path that the call names, into the storage, or both."""
+
+
+class DeliverySettings(_Section, frozen=True, kw_only=True):
+    """`[delivery]`: what becomes of the files of exports.
+
+    Attributes:
+        mode: `download` puts the file where `to=` says, `link` keeps it in the storage under an opaque id,
+            `both` does both. Left out, it is `download` for a call with `to=`, else `link`.
+        keep: files in the storage are `temporary`, removed after `ttl`, or `permanent`.
+        ttl: seconds that a temporary file is kept.
+    """
+
+    mode: DeliveryMode | None = None
+    keep: Literal["temporary", "permanent"] = "temporary"
+    ttl: Seconds = 86_400.0
+
+
+class DeliveryOverrides(_Section, frozen=True, kw_only=True):
+    """`delivery` of one kind or type; None leaves it to the next level."""
+
+    mode: DeliveryMode | None = None
+    keep: Literal["temporary", "permanent"] | None = None
+    ttl: Seconds | None = None
 
 
 class KeepSettings(_Section, frozen=True, kw_only=True):
@@ -178,6 +228,8 @@ class TelemetrySettings(_Section, frozen=True, kw_only=True):
         trace_parenting: a run is the root of a trace that links to its dispatch (`link`), or goes on in the
             trace of its dispatch (`parent`).
         trace_settlements: a span for each write of outcomes, too.
+        log_format: how the command `worker` writes its logs.
+        trace_exporter: where the command `worker` sends spans when the program has set no tracer provider.
         metrics: figures go to the engine's collector, or where the program has set a meter provider.
     """
 
@@ -185,6 +237,8 @@ class TelemetrySettings(_Section, frozen=True, kw_only=True):
     trace_parenting: Literal["link", "parent"] = "link"
     trace_settlements: bool = True
     metrics: bool = True
+    log_format: Literal["text", "json"] = "text"
+    trace_exporter: Literal["none", "otlp", "console"] = "none"
 
 
 class Settings(_Section, frozen=True, kw_only=True):
@@ -196,8 +250,10 @@ class Settings(_Section, frozen=True, kw_only=True):
     defaults: DefaultSettings = DefaultSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     listeners: ListenerSettings = ListenerSettings()
+    delivery: DeliverySettings = DeliverySettings()
     kinds: dict[str, OptionSettings] = {}
     jobs: dict[str, OptionSettings] = {}
+    queues: dict[str, QueueSettings] = {}
     retention: RetentionSettings = RetentionSettings()
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()

@@ -6,6 +6,7 @@ import msgspec
 
 from aiojobs_engine.core.errors import PayloadError
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.needs import BATCH, Need
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.core.uniqueness import UniqueKey
@@ -23,10 +24,14 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
             `scheduled_at` is due at once; one not started by `expires_at` never starts.
         retry, timeout, result_ttl, max_crashes: set at the call; None leaves it to the worker's
             registration. Seconds; a timeout of 0 means none.
-        parent_id: the bulk job that this chunk belongs to.
+        parent_id: the bulk job that this chunk belongs to, or the batch of this member.
         total: rows of a chunk, 0 for other jobs.
         headers: trace context.
+        needs: jobs that have to end before this one starts; it waits for them as `waiting`.
         unique: of a unique job, its key and rule.
+        limit_key: whose limits by key the job is under, those of its type in its queue.
+        cost: how much the job takes from rates, at least 1.
+        fair_key, fair_weight: of a job in a fair queue, for whom it runs, and that one's weight, above 0.
     """
 
     id: str
@@ -50,7 +55,12 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     tags: tuple[str, ...] = ()
     meta: dict[str, Any] = {}
     headers: dict[str, str] = {}
+    needs: tuple[Need, ...] = ()
     unique: UniqueKey | None = None
+    limit_key: str | None = None
+    cost: int = 1
+    fair_key: str | None = None
+    fair_weight: float = 1.0
 
 
 _encoder = msgspec.json.Encoder()
@@ -91,3 +101,8 @@ def is_same_job(first: Envelope, second: Envelope) -> bool:
     if first.unique is not None and first.unique.replaces and first.unique == second.unique:
         return True
     return bytes(first.payload) == bytes(second.payload)
+
+
+def is_linked(envelope: Envelope) -> bool:
+    """Whether a dispatched job is bound to others: a batch, a member of one, or one that waits for others."""
+    return bool(envelope.needs) or envelope.parent_id is not None or envelope.kind == BATCH

@@ -55,6 +55,25 @@ class SourceChanged(EngineError):
     """The stored rows of a bulk job are no longer those that its chunks were made for."""
 
 
+class ExportError(EngineError):
+    """The rows of an export can't be written as they are: a column is missing, the format has no room."""
+
+
+class DeliveryError(EngineError):
+    """The file of an export can't be put where it was asked for."""
+
+
+class ExportNotFound(EngineError):
+    """No file of this id is kept for this user: it never was, it has expired, or it was removed."""
+
+    def __init__(self, file_id: str) -> None:
+        """Keep `file_id` as an attribute."""
+        self.file_id = file_id
+        super().__init__(
+            f"there is no exported file {file_id!r:.120}: it never was, has expired, or was removed"
+        )
+
+
 class IdConflict(EngineError):
     """A job of this id is stored already, with another type or payload."""
 
@@ -128,6 +147,21 @@ class ResultExpiredError(UnfinishedResult):
     """The job completed and its result was kept for `result_ttl` only."""
 
     verb = "completed, but its result is no longer kept"
+
+
+class DependencyNotFound(EngineError):
+    """A job can't be bound to one that is not stored, or to a batch that takes no members any more.
+
+    Nothing of the dispatch was stored.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        """Name the job that is missing."""
+        super().__init__(
+            f"nothing was stored: the job {job_id!r}, which this one is to follow or to belong to, "
+            "is not stored, or is a batch that has ended; dispatch it first"
+        )
+        self.job_id = job_id
 
 
 class LeaseLostError(EngineError):

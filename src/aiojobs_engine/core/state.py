@@ -17,7 +17,7 @@ class Status(StrEnum):
     """Where a job stands; the comment says who moves it on."""
 
     SCHEDULED = "scheduled"  # promote, when it is due
-    WAITING = "waiting"  # the store, when the last child has settled
+    WAITING = "waiting"  # the store, when the last child has settled, or all that it needs has ended
     PENDING = "pending"  # a worker's claim
     PROCESSING = "processing"  # the finalizer of the worker that holds the lease
     PAUSED = "paused"  # resume
@@ -34,6 +34,7 @@ class Trigger(StrEnum):
     """What may happen to a job."""
 
     PROMOTE = "promote"
+    DEFER = "defer"
     CLAIM = "claim"
     COMPLETE = "complete"
     COMPLETE_PARTLY = "complete partly"
@@ -86,6 +87,8 @@ TRANSITIONS: Mapping[tuple[Status, Trigger], Status] = MappingProxyType(
         (S.PROCESSING, T.DISCARD): S.DISCARDED,
         (S.PROCESSING, T.CANCEL): S.CANCELLED,
         (S.PROCESSING, T.PAUSE): S.PAUSED,
+        (S.WAITING, T.PROMOTE): S.PENDING,
+        (S.WAITING, T.DEFER): S.SCHEDULED,
         (S.WAITING, T.COMPLETE): S.COMPLETED,
         (S.WAITING, T.COMPLETE_PARTLY): S.PARTIAL,
         (S.WAITING, T.FAIL): S.FAILED,
@@ -102,6 +105,8 @@ del S, T
 
 STORE_DECIDES = frozenset(
     {
+        (Status.WAITING, Trigger.PROMOTE),
+        (Status.WAITING, Trigger.DEFER),
         (Status.WAITING, Trigger.COMPLETE),
         (Status.WAITING, Trigger.COMPLETE_PARTLY),
         (Status.WAITING, Trigger.FAIL),
@@ -126,7 +131,7 @@ def allowed(trigger: Trigger) -> frozenset[Status]:
 
 
 def parent_status(succeeded: int, failed: int) -> Status:
-    """Where a bulk job ends once its last chunk has settled: `failed` counts unresolved rows."""
+    """Where a bulk job or a batch ends with its last child: `failed` counts unresolved rows, or members."""
     if failed == 0:
         return Status.COMPLETED
     return Status.PARTIAL if succeeded else Status.FAILED

@@ -100,7 +100,7 @@ async def _replay(store: Store, which: JobFilter, limit: int | None) -> int:
     while limit is None or count < limit:
         size = LARGEST_PAGE if limit is None else min(LARGEST_PAGE, limit - count)
         jobs, cursor = await find(store, which, size, cursor)
-        count += sum(await store.retry([job.id for job in jobs if job.parent_id is None]))
+        count += sum(await store.retry([job.id for job in jobs]))
         if cursor is None:
             break
     return count

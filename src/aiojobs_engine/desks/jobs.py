@@ -183,9 +183,8 @@ async def removed(session: Session, which: JobFilter) -> int:
     cursor: str | None = None
     while True:
         jobs, cursor = await find(session.store, which, LARGEST_PAGE, cursor)
-        found = [job for job in jobs if job.parent_id is None]
-        answers = await session.store.delete([job.id for job in found])
-        for job, is_gone in zip(found, answers, strict=True):
+        answers = await session.store.delete([job.id for job in jobs])
+        for job, is_gone in zip(jobs, answers, strict=True):
             count += is_gone
             if is_gone and job.kind != "job":
                 await session.storage.remove(job.id)

@@ -8,9 +8,18 @@ from typing import Any, cast
 import anyio.lowlevel
 
 from aiojobs_engine.bulk.importer import ImportType
-from aiojobs_engine.core.envelope import Envelope
-from aiojobs_engine.core.errors import BackendFull, ConfigError, EngineError, IdConflict, PayloadError
+from aiojobs_engine.core.envelope import Envelope, is_linked
+from aiojobs_engine.core.errors import (
+    BackendFull,
+    ConfigError,
+    DependencyNotFound,
+    EngineError,
+    IdConflict,
+    PayloadError,
+)
+from aiojobs_engine.core.flow import Step
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.dispatching.flows import check_unique, dispatch_flow, store_linked
 from aiojobs_engine.dispatching.names import NamedType, argument_names, parted_queue
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.lifetime.session import OpenSession, Session
@@ -43,6 +52,8 @@ class Dispatcher:
             PayloadError, UnknownJobType, IdConflict: see `Engine.dispatch`.
         """
         session = self._open()
+        if isinstance(what, Step) and not isinstance(what, Job):
+            return await dispatch_flow(self._open, _alone(what, args, kwargs))
         if isinstance(what, JobType):
             job_type = cast("JobType[..., Any]", what)
             session.templates.adopt(job_type)
@@ -53,6 +64,9 @@ class Dispatcher:
             job = _only_job(what, args, kwargs)
         try:
             envelope = session.templates.envelope(job) or await session.templates.looked_up(job)
+            if is_linked(envelope):
+                created = await store_linked(session, [envelope])
+                return JobHandle(envelope.id, self._open, created=created[envelope.id])
             tracing = session.tracing()
             if tracing is None:
                 answer = await session.writes.submit(envelope)
@@ -130,6 +144,8 @@ class Dispatcher:
         return envelopes
 
     async def _write(self, session: Session, envelopes: list[Envelope], first: int) -> list[JobHandle[Any]]:
+        if any(map(is_linked, envelopes)):
+            check_unique(envelopes)
         try:
             answers: Sequence[Enqueued] = await session.enqueue(envelopes)
         except EngineError as error:
@@ -138,6 +154,8 @@ class Dispatcher:
             )
             raise
         for index, answer in enumerate(answers, first):
+            if answer.missing is not None:
+                raise _at(DependencyNotFound(answer.missing), index)
             if answer.conflict:
                 raise _at(IdConflict(answer.job_id), index)
         return [JobHandle(answer.job_id, self._open, created=answer.created) for answer in answers]
@@ -149,6 +167,12 @@ async def _job(
     if isinstance(job_type, ImportType):
         return await job_type.prepared(session.storage, session.settings, args, kwargs)
     return job_type.job(*args, **kwargs)
+
+
+def _alone(step: Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
+    if args or kwargs:
+        raise ConfigError("a chain or a batch is dispatched alone; its jobs have their arguments already")
+    return step
 
 
 def _only_job(what: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:

@@ -62,7 +62,8 @@ class Tail:
 
     async def _rest(self, error: BackendUnavailable) -> None:
         self.is_caught_up = False
-        logger.warning("events can't be read, again in %.1f s: %s", self._pause, error)
+        if self._pause == _FIRST_PAUSE:  # once per outage
+            logger.warning("events can't be read, they follow when the store answers again: %s", error)
         await self._clock.sleep(self._pause)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 

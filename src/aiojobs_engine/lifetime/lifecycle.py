@@ -2,8 +2,9 @@
 
 import asyncio
 import inspect
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -20,7 +21,9 @@ from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.metrics import MetricsCollector
 from aiojobs_engine.ports.storage import Storage
 from aiojobs_engine.runtime.registry import JobRegistry
+from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.runtime.task_group import start
+from aiojobs_engine.runtime.watchdog import Rescue
 
 
 class Lifecycle:
@@ -56,6 +59,16 @@ class Lifecycle:
         if self._storage is None:
             self._storage = LocalStorage(self._settings.storage.path)
         return self._storage
+
+    def rescue(self, leave: Callable[[], None] | None, *, has_own_backend: bool) -> Rescue | None:
+        """What a worker may do while a job blocks its loop; None on a clock that a test moves."""
+        if not isinstance(self.clock, SystemClock):
+            return None
+        url = self._settings.url
+        if has_own_backend or self.is_substituted or url.startswith("memory:"):
+            return Rescue(leave=leave)
+        again = partial(open_backend, url, clock=self.clock, settings=self._settings)
+        return Rescue(open_store=again, leave=leave)
 
     def listen(self, subscription: Subscription) -> None:
         """Add a listener, from the next event on when the engine is open."""

@@ -1,4 +1,4 @@
-"""The port: what a store of jobs must do. Five Protocols, every method in batches, none optional.
+"""The port: what a store of jobs must do. Six Protocols, every method in batches, none optional.
 
 Laws of every method:
 
@@ -33,7 +33,8 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
 from aiojobs_engine.ports.control import Cancelled, Control, Keep, TypeRecord, WorkerRecord
 from aiojobs_engine.ports.cron import CronStore
-from aiojobs_engine.ports.inspector import Inspector, JobFilter, QueueStats, Result
+from aiojobs_engine.ports.flow import FlowStore
+from aiojobs_engine.ports.inspector import Inspector, JobFilter, Outlook, QueueStats, Result
 from aiojobs_engine.ports.stream import EventStream
 
 __all__ = [
@@ -44,11 +45,13 @@ __all__ = [
     "CronStore",
     "Enqueued",
     "EventStream",
+    "FlowStore",
     "Inspector",
     "JobFilter",
     "Keep",
     "Lease",
     "LeaseStatus",
+    "Outlook",
     "Promoted",
     "QueueStats",
     "Record",
@@ -112,11 +115,14 @@ class Enqueued(msgspec.Struct, frozen=True, gc=False):
     """What became of a dispatched envelope: stored now, there already, or its id taken by another job.
 
     Of a unique job that lost, `job_id` is the one that kept it out.
+    `missing` names a job that an envelope of the call needs and that is not stored, or the batch of one, when
+    that is none or takes no members any more; nothing of the call was stored then.
     """
 
     job_id: str
     created: bool
     conflict: bool = False
+    missing: str | None = None
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -226,6 +232,18 @@ class Backend(Protocol):
         place and `created_at`, everything else of the envelope is the new one's, and it is `pending` or
         `scheduled` as a new one would be, with a `JobInterrupted` when its status changes. A job holds its
         key until it is deleted, whatever way it was stored.
+        Batches: an envelope of the kind `core.needs.BATCH` is stored as `waiting`, started now; nobody claims
+        it. A new one whose `parent_id` is a batch that is stored, or stands earlier in the call, becomes a
+        member: the batch's total grows by one. A batch takes members while it waits and nobody cancelled it,
+        and stays open during the call; one that has no open member at its end ends then. A call with a
+        link is stored whole or not at all; all its answers name what is `missing`. It holds no `unique` rule.
+
+        Needs: a new job whose `needs` are not all met yet is stored as `waiting`. Each need names a job that
+        is stored or stands earlier in the call, so that none wait for each other; `core.needs.verdict` says
+        when it is met. With the last one the job becomes `pending`, or `scheduled` when its `scheduled_at`
+        lies ahead, in the same write and without an event; its `scheduled_at` is at least that instant. A
+        need that can't be met any more cancels the job, with the error `core.needs.unmet`. What others need
+        is looked at as the last thing of every call that ends jobs, in the same write, until nothing follows.
         """
         ...
 
@@ -239,14 +257,19 @@ class Backend(Protocol):
         of other types or newer envelope versions, in paused queues, or past `expires_at` are left out, and
         don't slow the call. Those past `expires_at` that it meets become `expired`; it may expire more of
         them. A new run starts with the counters that its last checkpoint kept.
+
+        Limits (`ports/flow.py`) are decided before: a job that they hold back stays `pending`, untouched, and
+        doesn't slow the call. Within a queue and priority, jobs with a `fair_key` go by their turns
+        (`core/fairness.py`).
         """
         ...
 
     async def wait(self, watch: Watch, timeout: float) -> None:
         """Return when the watched queues may have gained work, or after `timeout` seconds.
 
-        A hint, never a promise; at once when there is work to claim. It takes nothing, so it may be cancelled
-        at any moment, and any number may wait.
+        Work is also what a rate lets through by now, or a limit whose `closed_until` is over. A hint, never
+        a promise; at once when there is work to claim. It takes nothing, so it may be cancelled at any
+        moment, and any number may wait.
         """
         ...
 
@@ -269,6 +292,11 @@ class Backend(Protocol):
         under the job's newest token once that has settled. Any status but a final or `waiting` one resets the
         counters to those of the last checkpoint (zeros without one; the total stays, but at least what is
         processed).
+
+        Members: one that ends for good, whoever ends it, counts in its batch as one `succeeded` (`completed`)
+        or one `failed` (any other end), in the same write, and its own counters stay its own. Batches end and
+        tell progress as parents of chunks do, but one that the store ends as `failed` has the error
+        `core.needs.NO_MEMBER_SUCCEEDED`.
 
         A cancel or pause that was asked for and that the settlement doesn't heed is carried out in the same
         write on the job as it then stands, with its own event, as if it were asked right after. A final
@@ -307,5 +335,5 @@ class Backend(Protocol):
         ...
 
 
-class Store(Backend, Control, CronStore, Inspector, EventStream, Protocol):
-    """All five: what a URL opens and the conformance suite holds to account."""
+class Store(Backend, Control, CronStore, FlowStore, Inspector, EventStream, Protocol):
+    """All six: what a URL opens and the conformance suite holds to account."""

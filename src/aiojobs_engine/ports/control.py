@@ -69,7 +69,8 @@ class Control(Protocol):
         Of a waiting parent the queued chunks are cancelled and the running ones flagged; it ends as
         `cancelled` at once or, while chunks run, with the last of them. A chunk that the store ends adds its
         own counters to its parent's, unless it came by `reopen`, and stores no `JobProgressed`. Chunks are
-        cancelled with their parent alone: asked for one itself, nothing is `done`.
+        cancelled with their parent alone: asked for one itself, nothing is `done`. Members of a batch are
+        cancelled with it, those that wait too, however deep batches nest; each can be cancelled alone.
         """
         ...
 
@@ -87,7 +88,9 @@ class Control(Protocol):
     async def retry(self, ids: Sequence[str]) -> list[bool]:
         """Start final jobs anew: attempts, crashes and counters 0, no cursor, epoch + 1, same id and place.
 
-        False where the table forbids it, and for chunks (`reopen` runs their rows). A bulk job loses the
+        False where the table forbids it, for chunks (`reopen` runs their rows) and for batches. A member of a
+        batch that waits and is not being cancelled is open there again and no longer among the failed; of any
+        other it leaves the batch for good. What the job needed it needs no more. A bulk job loses the
         chunks and failures of its last epoch; runs of those chunks have lost their lease. Error, result,
         message, start and end are dropped, `scheduled_at` is now, and `expires_at` binds no longer. The total
         is the envelope's. Stores a `JobRetrying` with the status `pending`, due now.
@@ -104,10 +107,10 @@ class Control(Protocol):
         ...
 
     async def delete(self, ids: Sequence[str]) -> list[bool]:
-        """Remove jobs that nobody runs, with failures and chunks, without an event.
+        """Remove jobs that nobody runs, with failures, chunks and members, without an event.
 
-        False for unknown ones, for those that run or whose chunks run, and for chunks, which go with their
-        parent.
+        False for unknown ones, for those that run or whose chunks run, and for chunks and members, which go
+        with their parent. Jobs that wait for one of them, and don't go too, are cancelled.
         """
         ...
 

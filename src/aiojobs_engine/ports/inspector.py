@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.ports.control import TypeRecord, WorkerRecord
@@ -54,6 +55,18 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error: ErrorInfo | None
 
 
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands between a job and its next step.
+
+    Attributes:
+        ahead: of a `pending` job, how many pending ones of its queue and type come before it; None of others.
+        lease_until: of a `processing` job, when its lease ends unless it is renewed; ms since the epoch.
+    """
+
+    ahead: int | None = None
+    lease_until: Instant | None = None
+
+
 class Inspector(Protocol):
     """Reading for people and handles; it delays no worker."""
 
@@ -82,6 +95,10 @@ class Inspector(Protocol):
 
     async def results(self, ids: Sequence[str]) -> list[Result | None]:
         """Status, encoded result and error in one cheap read; None for unknown ids."""
+        ...
+
+    async def outlooks(self, ids: Sequence[str]) -> list[Outlook | None]:
+        """What stands between jobs and their next step; None for unknown ids. People ask it, of few jobs."""
         ...
 
     async def counts(self) -> dict[tuple[str, Status], int]:

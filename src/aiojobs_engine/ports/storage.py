@@ -1,9 +1,11 @@
-"""Where the rows of bulk jobs lie: beside the queue, never in it."""
+"""Where the rows and files of bulk jobs lie: beside the queue, never in it."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
+
+from aiojobs_engine.core.instant import Instant
 
 
 class Storage(Protocol):
@@ -29,4 +31,15 @@ class Storage(Protocol):
 
     async def remove(self, name: str) -> None:
         """Remove the content of a name, or all that a job owns, by its id; unknown ones are fine."""
+        ...
+
+    async def keep_until(self, owner: str, until: Instant) -> None:
+        """Let `expire` remove all that `owner` has, once `until` is reached; the first call counts.
+
+        It may come before the first `put`, so that nothing stays for ever when the caller dies between them.
+        """
+        ...
+
+    async def expire(self, now: Instant) -> int:
+        """Remove what was kept until an instant that `now` has reached; how many owners that were."""
         ...

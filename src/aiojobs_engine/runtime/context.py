@@ -1,5 +1,6 @@
 """What a handler sees of its own run."""
 
+import asyncio
 import operator
 from collections.abc import (
     AsyncIterable,
@@ -24,7 +25,7 @@ from aiojobs_engine.core.events import JobProgressed, event_of
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.limits import shortened
 from aiojobs_engine.core.state import Status
-from aiojobs_engine.core.status import Counters, UserId
+from aiojobs_engine.core.status import Counters, JobStatus, UserId
 from aiojobs_engine.ports.backend import Claim, Record
 from aiojobs_engine.ports.storage import Storage
 
@@ -184,6 +185,21 @@ class JobContext:
         return self._port.engine
 
     @property
+    def batch(self) -> Any:
+        """The `BatchHandle` of the batch that the job is a member of, to add more members; None without."""
+        batch_id = self._claim.envelope.parent_id
+        return None if batch_id is None else self._port.engine.batch_handle(batch_id)
+
+    async def formers(self) -> list[JobStatus]:
+        """The jobs that this one came after, in the order given, with their results and errors.
+
+        Those that are not stored any more are left out, and a result is None once its `result_ttl` is over.
+        """
+        ids = [need.job_id for need in self._claim.envelope.needs]
+        found: list[JobStatus | None] = await self._port.engine.store.get(ids) if ids else []
+        return [job for job in found if job is not None]
+
+    @property
     def resources(self) -> Any:
         """What `@engine.resources` yielded in this worker process, None without."""
         return self._port.resources
@@ -200,6 +216,11 @@ class JobContext:
     def cursor(self) -> Any:
         """What the last attempt gave to `checkpoint`, as plain JSON data; None on a fresh start."""
         return None if not self._cursor else msgspec.json.decode(self._cursor)
+
+    @property
+    def part(self) -> Any:
+        """Which part of an export this call makes, as its `parts=` named it; None elsewhere."""
+        return None
 
     async def progress(self, processed: int, total: int | None = None, message: str | None = None) -> None:
         """Say how far the job is; shown and stored at most four times a second, the last one always.
@@ -330,6 +351,11 @@ class StopAtCheckpoint(BaseException):
 _current: ContextVar[JobContext | None] = ContextVar("aiojobs_engine_job", default=None)
 
 
+def job_here() -> JobContext | None:
+    """The context of the job that runs in this task or thread, None elsewhere."""
+    return _current.get()
+
+
 def current_job() -> JobContext:
     """The context of the job that runs in this task or thread.
 
@@ -340,6 +366,16 @@ def current_job() -> JobContext:
     if context is None:
         raise NoCurrentJob("current_job() works inside a handler only")
     return context
+
+
+def job_of(task: "asyncio.Task[Any]") -> Claim | None:
+    """The claim of the job that a task works for, also one that the handler started; from any thread.
+
+    None for other tasks, and before Python 3.12, where a task doesn't tell its context.
+    """
+    get_context = getattr(task, "get_context", None)
+    context = None if get_context is None else get_context().get(_current)
+    return None if context is None else context.claim
 
 
 def enter_context(context: JobContext) -> None:

@@ -8,9 +8,9 @@ import heapq
 from collections.abc import Callable
 
 from aiojobs_engine.ports.clock import Clock, Timer
+from aiojobs_engine.runtime.run import DEADLINES_PER_SECOND as _PER_SECOND
 from aiojobs_engine.runtime.run import Run, Stop
 
-_PER_SECOND = 100
 _WARNINGS = 2
 
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from random import Random
 
-from aiojobs_engine.core.errors import BackendFull, BackendUnavailable
+from aiojobs_engine.core.errors import BackendError, BackendFull, BackendUnavailable
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.outcome import Outcome
 from aiojobs_engine.core.state import Status
@@ -19,6 +19,7 @@ from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.observer import Execution
 from aiojobs_engine.runtime.context import JobContext, RunPort
 from aiojobs_engine.runtime.observing import Observing
+from aiojobs_engine.runtime.outage import Outage
 from aiojobs_engine.runtime.run import Run
 from aiojobs_engine.runtime.settlement import Decider
 
@@ -48,6 +49,7 @@ class Finalizer:
         rng: Random,
         port: RunPort,
         on_scheduled: Callable[[], None],
+        outage: Outage,
         observing: Observing | None = None,
     ) -> None:
         """Write to `store`; jitter comes from `rng`; `on_scheduled` hears of jobs that run later."""
@@ -56,6 +58,7 @@ class Finalizer:
         self._rng = rng
         self._port = port
         self._on_scheduled = on_scheduled
+        self._outage = outage
         self._observing = observing or Observing()
         self._is_timed = bool(self._observing.observers)
         self._decider = Decider(rng, port.settings.limits.result_bytes, port.settings.masker)
@@ -81,6 +84,11 @@ class Finalizer:
             self._wake.set()
         if run.span is not None:
             run.span.decided(outcome, settlement)
+
+    @property
+    def waiting(self) -> list[Run]:
+        """The runs whose outcomes are not written yet."""
+        return [run for run, _, _ in list(self._waiting)]
 
     @property
     def is_idle(self) -> bool:
@@ -115,6 +123,7 @@ class Finalizer:
             return
         finally:
             self._is_writing = False
+        self._outage.over()
         del self._waiting[: len(batch)]
         self._size, self._pause = min(self._size * 2, _BATCH), _FIRST_PAUSE
         if any(settlement.due_at is not None for settlement in settlements):
@@ -147,11 +156,9 @@ class Finalizer:
         if size == 1:
             self._waiting.append(self._waiting.pop(0))
 
-    async def _wait_for_store(self, error: Exception) -> None:
+    async def _wait_for_store(self, error: BackendError) -> None:
         pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
-        logger.warning(
-            "%d outcomes wait for the store, again in %.2f s: %s", len(self._waiting), pause, error
-        )
+        self._outage.note(error)
         await self._clock.sleep(pause * self._rng.uniform(0.5, 1.5))
 
     async def _settle(self, batch: Sequence[Ended], settlements: list[Settlement]) -> list[bool]:

@@ -12,6 +12,7 @@ from aiojobs_engine.ports.backend import LeaseStatus, WorkerRecord
 from aiojobs_engine.ports.backend import Store as StorePort
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.runtime.deadlines import Deadlines
+from aiojobs_engine.runtime.outage import Outage
 from aiojobs_engine.runtime.run import Run, Stop
 from aiojobs_engine.runtime.slots import Slots
 
@@ -36,6 +37,7 @@ class Heartbeat:
         deadlines: Deadlines,
         lease: float,
         describe: Callable[[], WorkerRecord],
+        outage: Outage,
     ) -> None:
         """Renew every third of `lease` seconds; `describe` makes the worker's announcement."""
         self._store = store
@@ -44,6 +46,7 @@ class Heartbeat:
         self._deadlines = deadlines
         self._lease = lease
         self._describe = describe
+        self._outage = outage
         self.beaten_at = clock.monotonic()
 
     async def run(self) -> None:
@@ -66,9 +69,12 @@ class Heartbeat:
             await self._store.beat(self._describe())
             answers = await self._store.extend([run.claim.lease for run in runs], self._lease)
         except Exception as error:
-            is_strange = not isinstance(error, BackendError)
-            logger.warning("leases could not be renewed: %s", error, exc_info=is_strange)
+            if isinstance(error, BackendError):
+                self._outage.note(error)
+            else:
+                logger.warning("leases could not be renewed: %s", error, exc_info=True)
             return False
+        self._outage.over()
         self.beaten_at = sent_at
         for run, answer in zip(runs, answers, strict=True):
             self._hear(run, answer, sent_at)

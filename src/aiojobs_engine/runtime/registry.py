@@ -52,7 +52,10 @@ class JobType(Generic[P, R]):
         kind: `job`, `import`, `export`, `sync`, `report` or the user's own.
         decorated: the options that the decorator set, checked.
         takes_context: whether the handler's first parameter is the `JobContext`.
+        keeps_result: its results stay as long as their jobs, whatever `result_ttl` says.
     """
+
+    keeps_result = False
 
     def __init__(
         self,
@@ -72,14 +75,15 @@ class JobType(Generic[P, R]):
         self.name = checked_name(name, "the name of a job type")
         self.kind = checked_name(kind, "a kind")
         self.decorated = checked_options(options, TYPE_OPTIONS, f"job type {name!r}")
-        self.run_in: RunIn = self.decorated.pop("run_in", _natural_place(fn))
-        parameters, hints = handler_parameters(fn)
-        self.takes_context = _takes_context(parameters, hints, f"job type {name!r}")
-        if self.run_in != "loop" and inspect.iscoroutinefunction(fn):
+        is_async = self._is_async(fn)
+        self.run_in: RunIn = self.decorated.pop("run_in", "loop" if is_async else "thread")
+        parameters, hints = self._parameters(fn)
+        self.takes_context = takes_context(parameters, hints, f"job type {name!r}")
+        if self.run_in != "loop" and is_async:
             raise ConfigError(
                 f"job type {name!r} is an async function, so it runs in the loop, not in a {self.run_in}"
             )
-        if self.run_in == "loop" and not inspect.iscoroutinefunction(fn):
+        if self.run_in == "loop" and not is_async:
             raise ConfigError(
                 f"job type {name!r} is a plain function; leave run_in out, or use 'thread' or 'process'"
             )
@@ -94,6 +98,22 @@ class JobType(Generic[P, R]):
         self._is_direct = self.run_in == "loop" and not self._keyword_only
         self._ids = ids
         self._call_options: dict[str, Any] = {}
+
+    def _is_async(self, fn: Callable[..., Any]) -> bool:
+        """Whether the handler runs in the loop.
+
+        Raises:
+            ConfigError: it is no handler of this kind of job.
+        """
+        if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
+            raise ConfigError(
+                f"job type {self.name!r} yields, and a job returns; rows are for @engine.exporter"
+            )
+        return inspect.iscoroutinefunction(fn)
+
+    def _parameters(self, fn: Callable[..., Any]) -> tuple[list[inspect.Parameter], dict[str, Any]]:
+        """What a call takes, the context included, and the annotations."""
+        return handler_parameters(fn)
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the handler here and now; one that takes a context needs `TestEngine.run` instead."""
@@ -150,10 +170,16 @@ class JobType(Generic[P, R]):
         return False
 
     async def lost_rows(self, context: JobContext, claim: Claim, error: ErrorInfo) -> RowsLost:
-        """What a chunk that ends `failed` leaves behind: its counters and a fault for each of its rows."""
-        del context, error
-        total = claim.envelope.total or claim.counters.total
-        return RowsLost(counters=Counters(failed=total, total=total))
+        """What a bulk job or chunk that ends `failed` leaves behind: its counters, faults of its rows.
+
+        Of a chunk all rows have failed; what has no rows of its own keeps the progress that it reported.
+        """
+        del error
+        total = claim.envelope.total
+        if total or claim.envelope.kind == "import":
+            total = total or claim.counters.total
+            return RowsLost(counters=Counters(failed=total, total=total))
+        return RowsLost(counters=context.final_counters or claim.counters)
 
     def options(self, **options: Unpack[CallOptions]) -> JobType[P, R]:
         """The same type with options for one call; they win over all others.
@@ -323,11 +349,12 @@ def module_of(fn: Callable[..., Any]) -> str:
     return spec.name if spec is not None else Path(file).stem if file else fn.__module__
 
 
-def _natural_place(fn: Callable[..., Any]) -> RunIn:
-    return "loop" if inspect.iscoroutinefunction(fn) else "thread"
+def takes_context(parameters: list[inspect.Parameter], hints: Mapping[str, Any], owner: str) -> bool:
+    """Whether the first parameter is a `JobContext`.
 
-
-def _takes_context(parameters: list[inspect.Parameter], hints: Mapping[str, Any], owner: str) -> bool:
+    Raises:
+        ConfigError: one further back is, or the first one looks like one without an annotation.
+    """
     if not parameters:
         return False
     is_context = [_is_context(hints.get(parameter.name)) for parameter in parameters]

@@ -9,6 +9,9 @@ from aiojobs_engine.ports.tracing import Attempt
 from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.registry import JobType
 
+DEADLINES_PER_SECOND = 100
+"""The unit in which deadlines are kept: 10 ms."""
+
 
 class Stop(Enum):
     """Why a run is told to end before its handler returned."""
@@ -73,6 +76,11 @@ class Run:
         self.span: Attempt | None = None
         self.began_at: float | None = None
         self.ended_at: float | None = None
+
+    @property
+    def ends_at(self) -> float | None:
+        """Monotonic seconds at which it is told to end, or told again; None without a deadline."""
+        return self.deadline / DEADLINES_PER_SECOND if self.deadline else None
 
     @property
     def max_attempts(self) -> int:

@@ -91,8 +91,9 @@ class Decider:
         until: Instant | None = None
         error: ErrorInfo | None = None
         if result is not None:
-            ttl = run.claim.envelope.result_ttl
-            until = later(now, run.options.result_ttl if ttl is None else ttl)
+            if not run.job_type.keeps_result:
+                ttl = run.claim.envelope.result_ttl
+                until = later(now, run.options.result_ttl if ttl is None else ttl)
             try:
                 encoded = run.job_type.results.encode(result, self._result_bytes)
             except PayloadError as unfit:

@@ -11,7 +11,9 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from aiojobs_engine.core.errors import BackendFull, BackendUnavailable
 from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.runtime.outage import Outage
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +44,10 @@ class AgentGroup:
         failures: how often each agent failed so far, by name.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        """Pause between restarts on `clock`."""
+    def __init__(self, clock: Clock, outage: Outage) -> None:
+        """Pause between restarts on `clock`; a store that is away is told of by `outage`."""
         self._clock = clock
+        self._outage = outage
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failed_at: defaultdict[str, deque[float]] = defaultdict(deque)
         self.failures: Counter[str] = Counter()
@@ -77,17 +80,23 @@ class AgentGroup:
         while True:
             try:
                 await run()
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - logged below, or by the outage
                 self.failures[name] += 1
                 self._failed_at[name].append(self._clock.monotonic())
                 count = self._lately(name)
                 pause = min(_FIRST_PAUSE * 2 ** (count - 1), _LONGEST_PAUSE)
-                level = logging.WARNING if count < _SICK_AFTER else logging.ERROR
-                message = "%s failed %d times in a minute, again in %.1f s"
-                logger.log(level, message, name, count, pause, exc_info=True)
+                self._report(name, error, count, pause)
                 await self._clock.sleep(pause)
             else:
                 return
+
+    def _report(self, name: str, error: Exception, count: int, pause: float) -> None:
+        if isinstance(error, BackendUnavailable | BackendFull):
+            self._outage.note(error)
+            return
+        level = logging.WARNING if count < _SICK_AFTER else logging.ERROR
+        message = "%s failed %d times in a minute, again in %.1f s"
+        logger.log(level, message, name, count, pause, exc_info=error)
 
     def _lately(self, name: str) -> int:
         failed_at = self._failed_at[name]

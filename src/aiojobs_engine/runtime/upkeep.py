@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiojobs_engine.core.config import Settings, seconds_of
+from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.ports.backend import Claim, Keep
 from aiojobs_engine.ports.backend import Store as StorePort
@@ -76,7 +77,7 @@ class Rescuer:
 
 
 class Pruner:
-    """Deletes old final jobs, and the files of their rows."""
+    """Deletes old final jobs, the files of their rows, and exported files past their time."""
 
     def __init__(
         self,
@@ -84,8 +85,10 @@ class Pruner:
         clock: Clock,
         settings: Settings,
         removed: Callable[[Sequence[str]], Awaitable[None]],
+        expire: Callable[[Instant], Awaitable[object]],
     ) -> None:
-        """Keep what `[retention]` says; `removed` gets the ids of deleted jobs."""
+        """Keep what `[retention]` says; `removed` gets the ids of deleted jobs, `expire` the time."""
+        self._expire = expire
         self._store = store
         self._clock = clock
         self._keeps = keeps_of(settings)
@@ -99,6 +102,7 @@ class Pruner:
                 await self._removed(ids)
             if len(ids) < _BATCH:
                 await self._clock.sleep(_PRUNE_EVERY)
+                await self._expire(self._clock.now())
 
 
 def keeps_of(settings: Settings) -> tuple[Keep, ...]:

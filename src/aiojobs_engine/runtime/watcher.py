@@ -4,7 +4,6 @@ Claims, runs and settlements overlap: with short jobs some are claimed ahead (`p
 they run the outcomes of the last ones and the next claim share one write.
 """
 
-import logging
 from random import Random
 from typing import Protocol
 
@@ -12,9 +11,8 @@ from aiojobs_engine.core.errors import BackendFull, BackendUnavailable
 from aiojobs_engine.ports.backend import Backend, Claim, Watch
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.observer import Observer
+from aiojobs_engine.runtime.outage import Outage
 from aiojobs_engine.runtime.slots import Slots
-
-logger = logging.getLogger(__name__)
 
 _LONGEST_WAIT = 5.0
 _FIRST_PAUSE = 0.05
@@ -50,6 +48,7 @@ class Watcher:
         watch: Watch,
         lease: float,
         start: Start,
+        outage: Outage,
         observers: tuple[Observer, ...] = (),
     ) -> None:
         """Hand each claim to `start`."""
@@ -61,6 +60,7 @@ class Watcher:
         self._lease = lease
         self._start = start
         self._observers = observers
+        self._outage = outage
         self._is_stopping = False
         self.claimed = 0
         self.is_claiming = False
@@ -116,9 +116,12 @@ class Watcher:
         pause = _FIRST_PAUSE
         while not self._is_stopping:
             try:
-                return await self._store.claim(self._watch, limit, self._lease, ahead)
+                claims = await self._store.claim(self._watch, limit, self._lease, ahead)
             except (BackendUnavailable, BackendFull) as error:
-                logger.warning("no jobs can be claimed, again in %.2f s: %s", pause, error)
+                self._outage.note(error)
                 await self._clock.sleep(pause * self._rng.uniform(0.5, 1.5))
                 pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                self._outage.over()
+                return claims
         return []

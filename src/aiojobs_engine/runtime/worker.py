@@ -14,8 +14,9 @@ from typing import Any
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import BackendError, ConfigError
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.limiting import changed_limits
 from aiojobs_engine.core.limits import checked_name
-from aiojobs_engine.core.options import published
+from aiojobs_engine.core.options import declared_limits, published
 from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.cron import CronEntry
@@ -26,6 +27,7 @@ from aiojobs_engine.runtime.deadlines import Deadlines
 from aiojobs_engine.runtime.finalizer import Finalizer
 from aiojobs_engine.runtime.heartbeat import Heartbeat
 from aiojobs_engine.runtime.observing import Observing, Sampler
+from aiojobs_engine.runtime.outage import Outage
 from aiojobs_engine.runtime.port import WorkerPort
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.runtime.run import Run
@@ -34,6 +36,7 @@ from aiojobs_engine.runtime.scheduler import Scheduler
 from aiojobs_engine.runtime.slots import Slots
 from aiojobs_engine.runtime.task_group import AgentGroup, join, start
 from aiojobs_engine.runtime.upkeep import Promoter, Pruner, Rescuer
+from aiojobs_engine.runtime.watchdog import Rescue, Watchdog
 from aiojobs_engine.runtime.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -68,6 +71,7 @@ class Worker:
         crons: Sequence[CronEntry] | None = None,
         rng: Random | None = None,
         observing: Observing | None = None,
+        rescue: Rescue | None = None,
     ) -> None:
         """Watch `queues` (by default those of the settings, else those of all registered types).
 
@@ -77,6 +81,7 @@ class Worker:
             isolate: runs a job that took two workers with it in a process of its own.
             crons: the cron entries in code; None fires no entries at all.
             observing: who follows the work; nobody without.
+            rescue: what to do while a job blocks the loop; None where nobody watches, as on a test's clock.
 
         Raises:
             ConfigError: nothing is registered, or `concurrency` is below 1.
@@ -92,7 +97,8 @@ class Worker:
         self._clock = clock
         self._resources = resources
         self._observing = observing or Observing()
-        self._agents = AgentGroup(clock)
+        self._outage = Outage(clock)
+        self._agents = AgentGroup(clock, self._outage)
         self._stopping = Wake(clock)
         self._is_urgent = False
         self._started_at = Instant(0)
@@ -101,6 +107,7 @@ class Worker:
         self._port = self._make_port(engine, storage, middleware)
         self._make_agents(rng or Random(), isolate, queues)
         self._scheduler = None if crons is None else self._make_scheduler(crons)
+        self._watchdog = None if rescue is None else self._make_watchdog(rescue)
         self._burst = self._make_burst(await_retries=await_retries) if burst else None
 
     def _make_port(self, engine: object, storage: Storage, middleware: Sequence[Middleware]) -> WorkerPort:
@@ -119,7 +126,9 @@ class Worker:
     def _make_agents(self, rng: Random, isolate: Isolate | None, queues: Sequence[str] | None) -> None:
         store, clock, settings = self._store, self._clock, self._settings.worker
         self._promoter = Promoter(store, clock)
-        self._finalizer = Finalizer(store, clock, rng, self._port, self._promoter.set, self._observing)
+        self._finalizer = Finalizer(
+            store, clock, rng, self._port, self._promoter.set, self._outage, self._observing
+        )
         self._runs = Runs(
             self._registry,
             self._settings,
@@ -140,6 +149,7 @@ class Worker:
             watch=self._watch,
             lease=settings.lease,
             start=self._runs.start,
+            outage=self._outage,
             observers=self._observing.observers,
         )
         self._heartbeat = Heartbeat(
@@ -149,16 +159,41 @@ class Worker:
             deadlines=self._deadlines,
             lease=settings.lease,
             describe=self._describe,
+            outage=self._outage,
         )
         every = min(settings.rescue_interval, settings.lease / 8)
         self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
-        self._pruner = Pruner(store, clock, self._settings, self._port.remove_files)
+        self._pruner = Pruner(
+            store, clock, self._settings, self._port.remove_files, self._port.storage.expire
+        )
 
     def _make_scheduler(self, crons: Sequence[CronEntry]) -> Scheduler:
         environment = self._settings.worker.environment
         return Scheduler(
             self._store, self._clock, own=crons, environment=environment, tracing=self._observing.tracing
         )
+
+    def _make_watchdog(self, rescue: Rescue) -> Watchdog:
+        return Watchdog(
+            self._clock,
+            lease=self._settings.worker.lease,
+            grace=self._settings.worker.cancel_timeout,
+            held=lambda: [*self._slots.runs.values(), *self._slots.ahead.runs, *self._finalizer.waiting],
+            on_back=self._renew_first,
+            on_lag=self._lagged if self._observing.observers else None,
+            rescue=rescue,
+        )
+
+    def _renew_first(self) -> None:
+        """Renew before any timer that came due meanwhile lets somebody take the leases for lost."""
+        self._agents.start("renewal", self._renewed)
+
+    async def _renewed(self) -> None:
+        await self._heartbeat.beat()
+
+    def _lagged(self, seconds: float) -> None:
+        for observer in self._observing.observers:
+            observer.lagged(seconds)
 
     def _make_burst(self, *, await_retries: bool) -> Burst:
         return Burst(
@@ -167,7 +202,7 @@ class Worker:
             slots=self._slots,
             finalizer=self._finalizer,
             watcher=self._watcher,
-            queues=self._watch.queues,
+            watch=self._watch,
             await_retries=await_retries,
         )
 
@@ -213,10 +248,13 @@ class Worker:
         self._started_at = self._clock.now()
         async with self._entered_resources():
             await self._store.publish(self._type_records())
+            await self._declare_limits()
             if self._scheduler is not None:
                 await self._scheduler.announce()
             await self._heartbeat.beat()
             self._start_agents()
+            if self._watchdog is not None:
+                self._watchdog.start()
             try:
                 await (self._stopping.wait() if self._burst is None else self._until_done(self._burst))
             except asyncio.CancelledError:
@@ -298,6 +336,8 @@ class Worker:
         self._runs.end_all()
         await self._slots.wait_empty(3 * self._settings.worker.cancel_timeout)
         await self._write_the_last()
+        if self._watchdog is not None:
+            self._watchdog.stop()
         await self._agents.stop_all()
         self._deadlines.close()
         with contextlib.suppress(BackendError):
@@ -332,6 +372,13 @@ class Worker:
             started_at=self._started_at,
             beat_at=self._clock.now(),
         )
+
+    async def _declare_limits(self) -> None:
+        """Let the limits hold that code and configuration say, and none that they say no more."""
+        declared = declared_limits(self._runs.options, self._settings.queues, self._watch.queues)
+        stored = [record.limit for record in await self._store.limits()]
+        if changed := changed_limits(declared, stored):
+            await self._store.set_limits(changed)
 
     def _type_records(self) -> list[TypeRecord]:
         return [

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.ports.metrics import MetricsCollector
@@ -32,6 +34,27 @@ def find_collector(settings: Settings) -> MetricsCollector | None:
     from aiojobs_engine.telemetry.otel_metrics import OtelCollector  # noqa: PLC0415 - only where it is used
 
     return OtelCollector()
+
+
+@contextmanager
+def exported(exporter: str) -> Generator[None]:
+    """Send spans while the body runs: by `otlp` over HTTP, or to standard error (`console`).
+
+    Nothing is done for `none`, or when the program has set a provider. What is left is sent at the end.
+
+    Raises:
+        ConfigError: the exporter is not installed.
+    """
+    if exporter == "none" or type(_current()).__name__ not in _IDLE:
+        yield
+        return
+    from aiojobs_engine.telemetry.exporting import provider_for  # noqa: PLC0415 - only where it is used
+
+    provider = provider_for(exporter)
+    try:
+        yield
+    finally:
+        provider.shutdown()
 
 
 class _Detector:

@@ -367,7 +367,7 @@ def _counters(envelope: Envelope, counted: tuple[int, int, int]) -> Counters:
 
 def _chunk_number(envelope: Envelope) -> int:
     """The number of a chunk, 0 of another job."""
-    return int(envelope.id.rpartition(":")[2]) if envelope.parent_id else 0
+    return int(envelope.id.rpartition(":")[2]) if envelope.parent_id and ":" in envelope.id else 0
 
 
 def _settlement(

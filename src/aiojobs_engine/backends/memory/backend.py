@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 
-from aiojobs_engine.backends.memory.chunks import after_end, end_if_done, expire_queued
+from aiojobs_engine.backends.memory.chunks import after_end, end_if_done, expire_queued, finish
 from aiojobs_engine.backends.memory.control import MemoryControl, cancel_job, pause_job
 from aiojobs_engine.backends.memory.cron import Crons, MemoryCron
+from aiojobs_engine.backends.memory.flows import add_linked, close_batches, missing_link
 from aiojobs_engine.backends.memory.inspector import MemoryInspector
 from aiojobs_engine.backends.memory.ledger import Ledger
+from aiojobs_engine.backends.memory.limits import MemoryLimits
 from aiojobs_engine.backends.memory.records import StoredJob, note_faults
 from aiojobs_engine.backends.memory.stream import MemoryStream
 from aiojobs_engine.backends.memory.unique import holder_of
-from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_same_job
+from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_linked, is_same_job
 from aiojobs_engine.core.events import JobStarted, LeaseLost
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import FINAL, Status
@@ -28,7 +30,7 @@ from aiojobs_engine.ports.backend import (
 from aiojobs_engine.ports.clock import Clock, Wake
 
 
-class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
+class MemoryBackend(MemoryControl, MemoryCron, MemoryLimits, MemoryInspector, MemoryStream):
     """A store in this process, gone with it. Closed and opened again, it still holds its jobs.
 
     A call that waits for nothing never yields to the loop, so each is atomic by itself.
@@ -55,9 +57,15 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
         ledger, now = self._opened(), self._ledger.clock.now()
         bodies = [encode_envelope(envelope) for envelope in envelopes]
         ledger.check_room(envelope.id for envelope in envelopes)
+        if (missing := missing_link(ledger, envelopes)) is not None:
+            return [Enqueued(envelope.id, created=False, missing=missing) for envelope in envelopes]
         answers: list[Enqueued] = []
         for envelope, body in zip(envelopes, bodies, strict=True):
             stored = ledger.jobs.get(envelope.id)
+            if stored is None and is_linked(envelope):
+                add_linked(ledger, envelope, body, now)
+                answers.append(Enqueued(envelope.id, created=True))
+                continue
             if stored is None and (holder := holder_of(ledger, envelope, now)) is not None:
                 answers.append(Enqueued(holder.id, created=False))
                 continue
@@ -65,6 +73,8 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
                 ledger.add(body, now)
             is_conflict = stored is not None and not is_same_job(stored.envelope, envelope)
             answers.append(Enqueued(envelope.id, stored is None, is_conflict))
+        close_batches(ledger, envelopes, answers, now)
+        finish(ledger, now)
         ledger.log.publish()
         return answers
 
@@ -74,7 +84,8 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
         until = ledger.boot_now() + round(lease * 1000)
         claims: list[Claim] = []
         if limit > 0:
-            for job in ledger.pending(watch):
+            gate = ledger.gate(now)
+            for job in ledger.pending(watch, gate, now):
                 if job.is_expired(now):
                     expire_queued(ledger, job, now)
                     continue
@@ -82,18 +93,32 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
                 claims.append(_lease(ledger, job, watch.worker, until, now))
                 if len(claims) >= limit:
                     break
+            ledger.flow.passed(gate)
+        finish(ledger, now)
         ledger.log.publish()
         return claims
 
     async def wait(self, watch: Watch, timeout: float) -> None:
         """Return when the watched queues may have gained work, or after `timeout` seconds."""
         ledger = self._opened()
-        if ledger.has_work(watch):
-            return
+        deadline = ledger.clock.monotonic() + timeout
         bell = Wake(ledger.clock)
         ledger.waiters[bell] = watch
         try:
-            await bell.wait(timeout)
+            while True:
+                now = ledger.clock.now()
+                gate = ledger.gate(now)
+                left = deadline - ledger.clock.monotonic()
+                if left <= 0 or any(True for _ in ledger.pending(watch, gate, now)):
+                    return
+                openings = [
+                    at
+                    for at in (None if gate is None else gate.opens_at, ledger.flow.opening())
+                    if at is not None
+                ]
+                opening = min(((at - now) / 1000 for at in openings), default=left)
+                if await bell.wait(min(left, max(0.001, opening))) or not ledger.is_open:
+                    return
         finally:
             del ledger.waiters[bell]
 
@@ -127,6 +152,7 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
             if job is not None and job.status is Status.PROCESSING:
                 _settle(ledger, job, settlement, now)
             answers.append(job is not None)
+        finish(ledger, now)
         ledger.log.publish()
         return answers
 
@@ -153,6 +179,7 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
         due = ledger.due.due(now, limit)
         for job in due:
             ledger.move(job, Status.PENDING, now)
+        finish(ledger, now)
         ledger.log.publish()
         head = ledger.due.first()
         return Promoted(len(late) + len(due), None if head is None else Instant(head[0]))

@@ -1,11 +1,14 @@
-"""What the end of a job does to its kin: to the parent of a chunk, and to the chunks of a parent."""
+"""What the end of a job does to its parent, to its chunks or members, and to those that wait for it."""
 
 from collections.abc import Sequence
+
+import msgspec
 
 from aiojobs_engine.backends.memory.ledger import Ledger
 from aiojobs_engine.backends.memory.records import StoredJob, resolve_rows
 from aiojobs_engine.core.events import JobCancelled, JobCompleted, JobExpired, JobFailed, JobProgressed
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.needs import NO_MEMBER_SUCCEEDED, unmet, verdict
 from aiojobs_engine.core.state import FINAL, QUEUED, Status, parent_status
 from aiojobs_engine.core.status import Counters, ErrorInfo
 
@@ -28,7 +31,7 @@ def expire_queued(ledger: Ledger, job: StoredJob, now: Instant) -> None:
 
 
 def cancel_waiting(ledger: Ledger, parent: StoredJob, now: Instant) -> None:
-    """Cancel a parent that waits: it ends with the last of its chunks, which may be at once."""
+    """Cancel a job that waits: at once, or with the last of its chunks or members."""
     parent.cancelling = True
     _cancel_chunks(ledger, parent, now)
     end_if_done(ledger, parent, now)
@@ -42,8 +45,11 @@ def after_end(
     resolved: Sequence[int] | None = None,
     is_settled: bool = False,
 ) -> None:
-    """Close a job that ended at its parent, and take its own open chunks along."""
+    """Close a job that ended at its parent, and take its own open chunks along; `finish` does the rest."""
     job.cancelling = job.pausing = False
+    job.open_needs = 0
+    if job.dependents:
+        ledger.looked_at.append(job)
     if job.parent is not None:
         _close(ledger, job, job.parent, now, resolved)
         if is_settled:
@@ -53,17 +59,19 @@ def after_end(
 
 
 def end_if_done(ledger: Ledger, parent: StoredJob, now: Instant) -> None:
-    """End a parent that waits for no chunk any more."""
+    """End a parent that waits for no chunk or member any more."""
     if parent.status is not Status.WAITING or (parent.family is not None and parent.family.open):
+        return
+    if parent.open_needs and not parent.cancelling:
         return
     status = parent_status(parent.counters.succeeded, parent.counters.failed)
     if parent.cancelling:
         ledger.move(parent, Status.CANCELLED, now)
         ledger.tell(JobCancelled, parent, now)
     elif status is Status.FAILED:
-        parent.error = _ROWS_FAILED
+        parent.error = error = NO_MEMBER_SUCCEEDED if parent.is_batch else _ROWS_FAILED
         ledger.move(parent, status, now)
-        ledger.tell(JobFailed, parent, now, _ROWS_FAILED.message, _ROWS_FAILED.reason)
+        ledger.tell(JobFailed, parent, now, error.message, error.reason)
     else:
         ledger.move(parent, status, now)
         ledger.tell(JobCompleted, parent, now)
@@ -76,6 +84,70 @@ def _cancel_chunks(ledger: Ledger, parent: StoredJob, now: Instant) -> None:
             cancel_queued(ledger, chunk, now)
         elif chunk.status is Status.PROCESSING:
             chunk.cancelling = True
+        elif chunk.status is Status.WAITING and not chunk.cancelling:
+            cancel_waiting(ledger, chunk, now)
+
+
+def finish(ledger: Ledger, now: Instant) -> None:
+    """Look at what others wait for, until nothing follows; the last thing of every call that ends jobs."""
+    while ledger.looked_at:
+        former = ledger.looked_at.pop()
+        dependents, former.dependents = former.dependents, []
+        for dependent, need in dependents:
+            is_met = verdict(need.when, former.status, failed_members=_failed_members(former))
+            if is_met is None:
+                former.dependents.append((dependent, need))
+            elif is_met:
+                meet(ledger, dependent, now)
+            else:
+                give_up(ledger, dependent, unmet(former.id, former.status), now)
+
+
+def meet(ledger: Ledger, job: StoredJob, now: Instant) -> None:
+    """One need of a job is met; with the last one it can be claimed, now or when it is due."""
+    if not job.open_needs:
+        return
+    job.open_needs -= 1
+    if job.open_needs == 0:
+        is_due = job.scheduled_at is None or job.scheduled_at <= now
+        job.scheduled_at = now if is_due else job.scheduled_at
+        ledger.move(job, Status.PENDING if is_due else Status.SCHEDULED, now)
+
+
+def give_up(ledger: Ledger, job: StoredJob, why: ErrorInfo, now: Instant) -> None:
+    """Cancel a job of which a need can't be met any more."""
+    if job.open_needs:
+        job.error = why
+        cancel_waiting(ledger, job, now)
+
+
+def abandon(ledger: Ledger, job: StoredJob, now: Instant) -> None:
+    """Cancel what waits for a job that is removed, or for its members."""
+    dependents, job.dependents = job.dependents, []
+    for dependent, _ in dependents:
+        give_up(ledger, dependent, unmet(job.id, None), now)
+    for member in list(job.family.chunks.values()) if job.family else ():
+        abandon(ledger, member, now)
+
+
+def rejoin(job: StoredJob) -> None:
+    """Take a member that starts anew back into its batch, or out of it when the batch takes it no more."""
+    batch = job.parent
+    if batch is None:
+        return
+    family = batch.own_family()
+    if batch.status is Status.WAITING and not batch.cancelling:
+        family.open += 1
+        sums = batch.counters
+        batch.counters = Counters(sums.succeeded, sums.failed - 1, sums.skipped, sums.total)
+    else:
+        del family.chunks[job.id]
+        job.parent = None
+        job.envelope = msgspec.structs.replace(job.envelope, parent_id=None)
+
+
+def _failed_members(job: StoredJob) -> int:
+    return job.counters.failed if job.is_batch else 0
 
 
 def _close(
@@ -83,7 +155,12 @@ def _close(
 ) -> None:
     parent.own_family().open -= 1
     sums, own = parent.counters, chunk.counters
-    if resolved is not None or chunk.reopened:
+    if parent.is_batch:
+        good = int(chunk.status is Status.COMPLETED)
+        parent.counters = Counters(sums.succeeded + good, sums.failed + 1 - good, 0, sums.total)
+        if not good and not sums.failed and parent.dependents:
+            ledger.looked_at.append(parent)
+    elif resolved is not None or chunk.reopened:
         mended = resolve_rows(parent, resolved or (), now)
         parent.counters = Counters(sums.succeeded + mended, sums.failed - mended, sums.skipped, sums.total)
     else:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aiojobs_engine.backends.memory.chunks import cancel_queued, cancel_waiting
+from aiojobs_engine.backends.memory.chunks import abandon, cancel_queued, cancel_waiting, finish, rejoin
 from aiojobs_engine.backends.memory.ledger import Ledger, Part
 from aiojobs_engine.backends.memory.records import StoredJob
 from aiojobs_engine.core.envelope import Envelope, encode_envelope
@@ -30,8 +30,9 @@ class MemoryControl(Part):
                 answers.append(Cancelled(None, done=False))
                 continue
             before = job.status
-            is_done = before is Status.CANCELLED or (job.parent is None and cancel_job(ledger, job, now))
+            is_done = before is Status.CANCELLED or (not job.is_chunk and cancel_job(ledger, job, now))
             answers.append(Cancelled(before, is_done))
+        finish(ledger, now)
         ledger.log.publish()
         return answers
 
@@ -63,7 +64,7 @@ class MemoryControl(Part):
         answers: list[bool] = []
         for job_id in ids:
             job = ledger.jobs.get(job_id)
-            is_legal = job is not None and job.parent is None and (job.status, Trigger.RETRY) in TRANSITIONS
+            is_legal = job is not None and _is_retryable(job)
             answers.append(is_legal)
             if job is not None and is_legal:
                 _retry(ledger, job, now)
@@ -89,13 +90,16 @@ class MemoryControl(Part):
 
     async def delete(self, ids: Sequence[str]) -> list[bool]:
         """Remove jobs that nobody runs."""
-        ledger = self._opened()
+        ledger, now = self._opened(), self._ledger.clock.now()
         answers: list[bool] = []
         for job_id in ids:
             job = ledger.jobs.get(job_id)
             answers.append(job is not None and job.parent is None and not _is_running(job))
             if job is not None and answers[-1]:
+                abandon(ledger, job, now)
+                finish(ledger, now)
                 ledger.remove(job)
+        ledger.log.publish()
         return answers
 
     async def prune(self, keeps: Sequence[Keep], limit: int) -> list[str]:
@@ -106,6 +110,7 @@ class MemoryControl(Part):
             removed += _prune(ledger, keep, limit - len(removed), now)
         for job in ledger.results.due(now, limit):
             job.result = None
+        ledger.flow.forget_ended_turns()
         return removed
 
     async def pause_queue(self, name: str) -> None:
@@ -166,6 +171,7 @@ def _retry(ledger: Ledger, job: StoredJob, now: Instant) -> None:
     for chunk in job.family.chunks.values() if job.family else ():
         ledger.remove(chunk)
     ledger.results.take(job)
+    rejoin(job)
     job.family = job.kept = job.cursor = None
     job.error = job.message = job.result = job.result_until = None
     job.started_at = job.expires_at = None
@@ -178,12 +184,16 @@ def _retry(ledger: Ledger, job: StoredJob, now: Instant) -> None:
 
 
 def _is_reopenable(job: StoredJob) -> bool:
-    return job.status in FINAL and (job.status, Trigger.SPAWN) in TRANSITIONS
+    return not job.is_batch and job.status in FINAL and (job.status, Trigger.SPAWN) in TRANSITIONS
+
+
+def _is_retryable(job: StoredJob) -> bool:
+    return not (job.is_chunk or job.is_batch) and (job.status, Trigger.RETRY) in TRANSITIONS
 
 
 def _is_running(job: StoredJob) -> bool:
     chunks = job.family.chunks.values() if job.family else ()
-    return any(one.status is Status.PROCESSING for one in (job, *chunks))
+    return job.status is Status.PROCESSING or any(map(_is_running, chunks))
 
 
 def _prune(ledger: Ledger, keep: Keep, limit: int, now: Instant) -> list[str]:

@@ -14,7 +14,7 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobFailure, JobStatus
-from aiojobs_engine.ports.backend import JobFilter, QueueStats, Result, TypeRecord, WorkerRecord
+from aiojobs_engine.ports.backend import JobFilter, Outlook, QueueStats, Result, TypeRecord, WorkerRecord
 
 _DIGITS = 18
 _Seen = TypeVar("_Seen")
@@ -53,6 +53,19 @@ class MemoryInspector(Part):
         """Status, encoded result and error."""
         now = self._ledger.clock.now()
         return self._each(ids, lambda job: _result(job, now))
+
+    async def outlooks(self, ids: Sequence[str]) -> list[Outlook | None]:
+        """What stands between jobs and their next step."""
+        ledger = self._opened()
+        now, elapsed = ledger.clock.now(), ledger.boot_now()
+
+        def outlook(job: StoredJob) -> Outlook:
+            if job.status is Status.PENDING:
+                return Outlook(ahead=ledger.ahead_of(job))
+            is_leased = job.status is Status.PROCESSING
+            return Outlook(lease_until=Instant(now + job.lease_until - elapsed) if is_leased else None)
+
+        return self._each(ids, outlook)
 
     async def counts(self) -> dict[tuple[str, Status], int]:
         """Jobs by queue and status, without zeros."""

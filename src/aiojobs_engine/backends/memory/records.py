@@ -9,6 +9,7 @@ import msgspec
 
 from aiojobs_engine.core.envelope import Envelope, decode_envelope
 from aiojobs_engine.core.instant import Instant, moment
+from aiojobs_engine.core.needs import BATCH, Need
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import (
     NO_COUNTERS,
@@ -26,7 +27,10 @@ _payload_decoder = msgspec.json.Decoder(dict[str, Any])
 
 @dataclass(slots=True, eq=False)
 class Family:
-    """What only bulk jobs have: chunks, and failed rows by number. `open` chunks have not ended yet."""
+    """What only bulk jobs and batches have: chunks or members, and failed rows by number.
+
+    `open` chunks have not ended yet.
+    """
 
     chunks: dict[str, "StoredJob"] = field(default_factory=dict[str, "StoredJob"])
     open: int = 0
@@ -45,7 +49,10 @@ class StoredJob:
         has_started: False for a job that its worker claimed ahead and has not begun.
         lease_until: ms since boot.
         expires_at: None once a retry by hand has freed the job of it.
+        turn: in its queue and priority, once it has been pending; `number` is what orders it there.
         reopened: a chunk of rows that had failed before, whose counters its parent has already.
+        open_needs: how many jobs have to end before this one is claimable.
+        dependents: who waits for this job, and for which end of it.
     """
 
     place: int
@@ -75,6 +82,20 @@ class StoredJob:
     result: bytes | None = None
     result_until: Instant | None = None
     family: Family | None = None
+    turn: int | None = None
+    number: int = 0
+    open_needs: int = 0
+    dependents: "list[tuple[StoredJob, Need]]" = field(default_factory=list["tuple[StoredJob, Need]"])
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether the job is a batch, whose children are members."""
+        return self.envelope.kind == BATCH
+
+    @property
+    def is_chunk(self) -> bool:
+        """Whether the job is part of a bulk job; a member of a batch is not."""
+        return self.parent is not None and not self.parent.is_batch
 
     @property
     def id(self) -> str:

@@ -44,6 +44,11 @@ class Shelf:
             heappop(self._heap)
         return None
 
+    def before(self, job: StoredJob) -> int:
+        """How many come before a pending job."""
+        own = (job.number, job.place)
+        return sum((number, place) < own for place, (number, _) in self._jobs.items())
+
     def due(self, now: int, limit: int) -> list[StoredJob]:
         """Take out at most `limit` jobs whose number is reached, in order."""
         found: list[StoredJob] = []

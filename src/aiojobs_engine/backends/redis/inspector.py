@@ -14,7 +14,7 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobFailure, JobStatus
-from aiojobs_engine.ports.backend import JobFilter, QueueStats, Result, TypeRecord, WorkerRecord
+from aiojobs_engine.ports.backend import JobFilter, Outlook, QueueStats, Result, TypeRecord, WorkerRecord
 
 _DIGITS = 18
 _SLICE = 500
@@ -62,6 +62,21 @@ class RedisInspector(Part):
     async def results(self, ids: Sequence[str]) -> list[Result | None]:
         """Status, encoded result and error."""
         return await self._read(ids, job_result)
+
+    async def outlooks(self, ids: Sequence[str]) -> list[Outlook | None]:
+        """What stands between jobs and their next step."""
+        if not ids:
+            return []
+        now, *rows = await self._home.run("outlooks", ids)
+        return [
+            Outlook(
+                ahead=None if int(rank) < 0 else int(rank),
+                lease_until=Instant(int(now) + int(left)) if left else None,
+            )
+            if int(stored)
+            else None
+            for stored, rank, left in zip(rows[::3], rows[1::3], rows[2::3], strict=True)
+        ]
 
     async def counts(self) -> dict[tuple[str, Status], int]:
         """Jobs by queue and status, without zeros."""

@@ -11,6 +11,7 @@ from aiojobs_engine.backends.redis.control import RedisControl
 from aiojobs_engine.backends.redis.cron import RedisCron
 from aiojobs_engine.backends.redis.home import Home
 from aiojobs_engine.backends.redis.inspector import RedisInspector
+from aiojobs_engine.backends.redis.limits import RedisLimits
 from aiojobs_engine.backends.redis.rows import (
     counters_of,
     counters_of_run,
@@ -18,11 +19,12 @@ from aiojobs_engine.backends.redis.rows import (
     encode,
     encoded_counters,
     encoded_job,
-    encoded_settlement,
+    encoded_links,
     envelope_of,
     envelope_part,
     state_of,
 )
+from aiojobs_engine.backends.redis.settlements import encoded_settlements
 from aiojobs_engine.backends.redis.stream import RedisStream
 from aiojobs_engine.core.envelope import Envelope, is_same_job
 from aiojobs_engine.core.instant import Instant
@@ -49,8 +51,8 @@ for _flags in range(8):
         )
 
 
-class HomeStore(RedisControl, RedisCron, RedisInspector, RedisStream):
-    """All five Protocols of the port in one home; who makes it opens and closes the client."""
+class HomeStore(RedisControl, RedisCron, RedisInspector, RedisLimits, RedisStream):
+    """All six Protocols of the port in one home; who makes it opens and closes the client."""
 
     def __init__(self, home: Home, *, clock: Clock) -> None:
         """Let `clock` measure how long calls wait."""
@@ -66,8 +68,16 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisStream):
         first: dict[str, Envelope] = {}
         for envelope in envelopes:
             first.setdefault(envelope.id, envelope)
-        jobs = [encoded_job(envelope, home.lanes, bodies) for envelope in first.values()]
-        answers = dict(zip(first, await home.write("enqueue", jobs, bodies), strict=True))
+        jobs = [
+            (*encoded_job(envelope, home.lanes, bodies), encoded_links(envelope))
+            for envelope in first.values()
+        ]
+        entry, replies, *missing = await home.run("enqueue", jobs, bodies)
+        home.told(entry)
+        if missing:
+            name = missing[0].decode()
+            return [Enqueued(envelope.id, created=False, missing=name) for envelope in envelopes]
+        answers = dict(zip(first, replies, strict=True))
         if len(jobs) == len(envelopes) and all(answer == 1 for answer in answers.values()):
             return [Enqueued(envelope.id, created=True) for envelope in envelopes]
         told: list[Enqueued] = []
@@ -101,15 +111,18 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisStream):
         home = self._home
         deadline = self._clock.monotonic() + timeout
         async with home.bell.listening([f"{home.prefix}wake"]) as wake:
-            while home.client.is_open and not await home.run("waiting", home.watched(watch)):
+            while home.client.is_open:
+                is_claimable, opens_in = await home.run("waiting", home.watched(watch))
                 left = deadline - self._clock.monotonic()
-                if left <= 0 or not await wake.wait(left):
+                if is_claimable or left <= 0:
                     return
+                await wake.wait(left if opens_in < 0 else min(left, max(0.001, opens_in / 1000)))
 
     async def begin(self, leases: Sequence[Lease]) -> None:
         """Note that jobs which were claimed ahead run now; see the port."""
         if leases:
-            await self._home.run("begin", [f"{lease.ref}:{lease.token}" for lease in leases])
+            places = [str(lease.ref) for lease in leases]
+            await self._home.run("begin", (places, [lease.token for lease in leases]))
 
     async def extend(self, leases: Sequence[Lease], lease: float) -> list[LeaseStatus]:
         """Let leases end `lease` seconds from now; see the port."""
@@ -123,7 +136,7 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisStream):
         """End runs; see the port."""
         if not settlements:
             return []
-        answers = await self._home.write("settle", [encoded_settlement(each) for each in settlements])
+        answers = await self._home.write("settle", encoded_settlements(settlements))
         return [answer == 1 for answer in answers]
 
     async def record(self, records: Sequence[Record]) -> list[bool]:

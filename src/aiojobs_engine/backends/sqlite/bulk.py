@@ -1,10 +1,11 @@
-"""What the end of a job does to its kin: to the parent of a chunk, and to the chunks of a parent."""
+"""What the end of a job does to its kin: to its parent, and to its chunks or members."""
 
 from collections.abc import Sequence
 
 from aiojobs_engine.backends.sqlite.failures import resolve_failures
 from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
 from aiojobs_engine.core.events import JobCancelled, JobCompleted, JobExpired, JobFailed, JobProgressed
+from aiojobs_engine.core.needs import NO_MEMBER_SUCCEEDED
 from aiojobs_engine.core.state import QUEUED, Status, parent_status
 from aiojobs_engine.core.status import ErrorInfo
 
@@ -27,7 +28,7 @@ def expire_queued(ledger: Ledger, row: JobRow) -> None:
 
 
 def cancel_waiting(ledger: Ledger, parent: JobRow) -> None:
-    """Cancel a parent that waits: it ends with the last of its chunks, which may be at once."""
+    """Cancel a job that waits: at once, or with the last of its chunks or members."""
     parent.cancelling = 1
     ledger.changed(parent)
     _cancel_chunks(ledger, parent)
@@ -37,8 +38,10 @@ def cancel_waiting(ledger: Ledger, parent: JobRow) -> None:
 def after_end(
     ledger: Ledger, row: JobRow, *, resolved: Sequence[int] | None = None, is_settled: bool = False
 ) -> None:
-    """Close a job that ended at its parent, and take its own open chunks along."""
-    row.cancelling = row.pausing = 0
+    """Close a job that ended at its parent, and take its own open chunks along; `finish` does the rest."""
+    row.cancelling = row.pausing = row.needs = 0
+    if row.needed:
+        ledger.looked_at.append(row)
     ledger.changed(row)
     parent = ledger.get(row.parent)
     if parent is not None:
@@ -50,17 +53,20 @@ def after_end(
 
 
 def end_if_done(ledger: Ledger, parent: JobRow) -> None:
-    """End a parent that waits for no chunk any more."""
+    """End a parent that waits for no chunk or member any more."""
     if parent.status is not Status.WAITING or parent.open_chunks:
+        return
+    if parent.needs and not parent.cancelling:
         return
     status = parent_status(parent.succeeded, parent.failed)
     if parent.cancelling:
         ledger.move(parent, Status.CANCELLED)
         ledger.emit(JobCancelled, parent)
     elif status is Status.FAILED:
-        ledger.set_error(parent, _NO_ROWS)
+        error = NO_MEMBER_SUCCEEDED if ledger.is_batch(parent) else _NO_ROWS
+        ledger.set_error(parent, error)
         ledger.move(parent, status)
-        ledger.emit(JobFailed, parent, _NO_ROWS.message, _NO_ROWS.reason)
+        ledger.emit(JobFailed, parent, error.message, error.reason)
     else:
         ledger.move(parent, status)
         ledger.emit(JobCompleted, parent)
@@ -74,12 +80,16 @@ def _cancel_chunks(ledger: Ledger, parent: JobRow) -> None:
         elif chunk.status is Status.PROCESSING:
             chunk.cancelling = 1
             ledger.changed(chunk)
+        elif chunk.status is Status.WAITING and not chunk.cancelling:
+            cancel_waiting(ledger, chunk)
 
 
 def _close(ledger: Ledger, chunk: JobRow, parent: JobRow, resolved: Sequence[int] | None) -> None:
     parent.open_chunks -= 1
     ledger.changed(parent)
-    if resolved is not None or chunk.reopened:
+    if ledger.is_batch(parent):
+        _count_member(ledger, chunk, parent)
+    elif resolved is not None or chunk.reopened:
         mended = resolve_failures(ledger.tx, parent.seq, resolved or ())
         parent.succeeded += mended
         parent.failed -= mended
@@ -88,6 +98,15 @@ def _close(ledger: Ledger, chunk: JobRow, parent: JobRow, resolved: Sequence[int
         parent.failed += chunk.failed
         parent.skipped += chunk.skipped
     end_if_done(ledger, parent)
+
+
+def _count_member(ledger: Ledger, member: JobRow, batch: JobRow) -> None:
+    if member.status is Status.COMPLETED:
+        batch.succeeded += 1
+        return
+    batch.failed += 1
+    if batch.failed == 1 and batch.needed:
+        ledger.looked_at.append(batch)
 
 
 def _tell_progress(ledger: Ledger, parent: JobRow) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from aiojobs_engine.backends.sqlite.base import Part
 from aiojobs_engine.backends.sqlite.enqueue import Encoded, add_chunks, encoded
+from aiojobs_engine.backends.sqlite.flows import abandon, finish, rejoin
 from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
 from aiojobs_engine.backends.sqlite.moves import cancel, pause, resume, retry
 from aiojobs_engine.backends.sqlite.removal import prune, remove, remove_family, with_running_chunks
@@ -103,9 +104,9 @@ def _cancel(tx: Transaction, ids: Sequence[str]) -> list[Cancelled]:
             answers.append(Cancelled(None, done=False))
             continue
         before = row.status
-        is_done = before is Status.CANCELLED or (row.parent is None and cancel(ledger, row))
+        is_done = before is Status.CANCELLED or (not ledger.is_chunk(row) and cancel(ledger, row))
         answers.append(Cancelled(before, is_done))
-    ledger.store()
+    finish(ledger)
     return answers
 
 
@@ -119,12 +120,13 @@ def _move_each(tx: Transaction, ids: Sequence[str], move: Callable[[Ledger, JobR
 
 def _retry(tx: Transaction, ids: Sequence[str]) -> list[bool]:
     ledger = Ledger(tx)
-    rows = {job_id: row for job_id, row in ledger.by_id(ids).items() if _is_retryable(row)}
+    rows = {job_id: row for job_id, row in ledger.by_id(ids).items() if _is_retryable(ledger, row)}
     answers = [rows.pop(job_id, None) for job_id in ids]
     retried = [row for row in answers if row is not None]
     if retried:
         remove_family(tx, [row.seq for row in retried])
         bodies = dict(decode_bodies(tx.value("envelopes", ids=[row.id for row in retried])))
+        rejoin(ledger, retried)
         for row in retried:
             retry(ledger, row, decode_envelope(bodies[row.id]))
         ledger.store()
@@ -134,7 +136,7 @@ def _retry(tx: Transaction, ids: Sequence[str]) -> list[bool]:
 def _reopen(tx: Transaction, parent_id: str, chunks: Sequence[Encoded]) -> bool:
     ledger = Ledger(tx)
     parent = ledger.by_id([parent_id]).get(parent_id)
-    if parent is None or parent.parent is not None or not _is_reopenable(parent):
+    if parent is None or parent.parent is not None or not _is_reopenable(ledger, parent):
         return False
     known = ledger.by_id([envelope.id for envelope, _ in chunks])
     new = [chunk for chunk in chunks if chunk[0].id not in known]
@@ -150,14 +152,17 @@ def _reopen(tx: Transaction, parent_id: str, chunks: Sequence[Encoded]) -> bool:
 
 
 def _delete(tx: Transaction, ids: Sequence[str]) -> list[bool]:
-    rows = Ledger(tx).by_id(ids)
+    ledger = Ledger(tx)
+    rows = ledger.by_id(ids)
     busy = with_running_chunks(tx, [row.seq for row in rows.values()])
     idle = {
         job_id: row.seq
         for job_id, row in rows.items()
         if row.parent is None and row.status is not Status.PROCESSING and row.seq not in busy
     }
-    remove(tx, list(idle.values()))
+    if idle:
+        abandon(ledger, list(idle.values()))
+        remove(tx, list(idle.values()))
     return [idle.pop(job_id, None) is not None for job_id in ids]
 
 
@@ -172,9 +177,9 @@ def _beat(tx: Transaction, worker: WorkerRecord) -> None:
     tx.run("delete_silent", since=tx.now - _WORKER_SILENCE_MS)
 
 
-def _is_retryable(row: JobRow) -> bool:
-    return row.parent is None and (row.status, Trigger.RETRY) in TRANSITIONS
+def _is_retryable(ledger: Ledger, row: JobRow) -> bool:
+    return not (ledger.is_chunk(row) or ledger.is_batch(row)) and (row.status, Trigger.RETRY) in TRANSITIONS
 
 
-def _is_reopenable(row: JobRow) -> bool:
-    return row.status in FINAL and (row.status, Trigger.SPAWN) in TRANSITIONS
+def _is_reopenable(ledger: Ledger, row: JobRow) -> bool:
+    return not ledger.is_batch(row) and row.status in FINAL and (row.status, Trigger.SPAWN) in TRANSITIONS

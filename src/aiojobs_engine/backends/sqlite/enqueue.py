@@ -1,6 +1,7 @@
 """New jobs: dispatched ones, and the chunks that a bulk job brings."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import Any
 
@@ -8,7 +9,9 @@ import msgspec
 
 from aiojobs_engine.backends.sqlite.blobs import Blobs
 from aiojobs_engine.backends.sqlite.codes import CODES
+from aiojobs_engine.backends.sqlite.fairness import give_due_turns
 from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
+from aiojobs_engine.backends.sqlite.lines import line_of
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_same_job
 from aiojobs_engine.core.events import JobCreated, event_of
@@ -62,20 +65,26 @@ def enqueue(
 
 
 def add_jobs(
-    tx: Transaction, jobs: Sequence[Encoded], last: int, parent: int | None = None, *, reopened: bool = False
+    tx: Transaction,
+    jobs: Sequence[Encoded],
+    last: int,
+    parent: int | None = None,
+    *,
+    reopened: bool = False,
+    waiting: AbstractSet[str] = frozenset(),
 ) -> dict[str, Envelope]:
     """Store jobs of different ids with their `JobCreated`; those that were there already, by id.
 
-    `last` is the number of the job that was accepted last before them.
+    `last` is the number of the job that was accepted last before them; those in `waiting` wait for others.
     """
     there: dict[str, Envelope] = {}
     for part in _slices(jobs):
-        there |= _add_slice(tx, part, last, parent, reopened=reopened)
+        there |= _add_slice(tx, part, last, parent, reopened=reopened, waiting=waiting)
     now = tx.now
     for envelope, _ in jobs:
         if there and envelope.id in there:
             continue
-        status = first_status(tx, envelope)
+        status = Status.WAITING if envelope.id in waiting else first_status(tx, envelope)
         if status is Status.PENDING:
             tx.woke = True
         counters = Counters(0, 0, 0, envelope.total) if envelope.total else _NO_COUNTERS
@@ -96,7 +105,13 @@ def add_chunks(ledger: Ledger, parent: JobRow, chunks: Sequence[Encoded], *, reo
 
 
 def _add_slice(
-    tx: Transaction, jobs: Sequence[Encoded], last: int, parent: int | None, *, reopened: bool
+    tx: Transaction,
+    jobs: Sequence[Encoded],
+    last: int,
+    parent: int | None,
+    *,
+    reopened: bool,
+    waiting: AbstractSet[str],
 ) -> dict[str, Envelope]:
     blobs, large = Blobs(), Blobs()
     rows: list[list[Any]] = []
@@ -106,36 +121,67 @@ def _add_slice(
         if not inline:
             large_rows.append((envelope.id, *large.add(body)))
         place = blobs.add(body) if inline else (0, 0)
-        rows.append(_row(tx, envelope, place, parent, reopened=reopened))
+        status = Status.WAITING if envelope.id in waiting else first_status(tx, envelope)
+        rows.append(_row(tx, envelope, status, place, parent, reopened=reopened))
     stored = tx.run("enqueue", rows=rows, bodies=blobs.joined())
     if large_rows:
         tx.run("add_bodies", rows=large_rows, bodies=large.joined(), last=last)
     if tags := [(envelope.id, envelope.tags) for envelope, _ in jobs if envelope.tags]:
         tx.run("add_tags", rows=tags, last=last)
+    put_in_line(tx, [envelope for envelope, _ in jobs])
     if stored == len(jobs):
         return {}
     found = _stored(tx.value("stored", ids=[envelope.id for envelope, _ in jobs], last=last))
     return {job_id: decode_envelope(body) for job_id, is_new, body in found if not is_new}
 
 
+def put_in_line(tx: Transaction, envelopes: Sequence[Envelope]) -> None:
+    """Give fair jobs their turns, and let the lines of those under limits by key be looked at."""
+    if lines := {line for envelope in envelopes if (line := line_of(envelope)) is not None}:
+        tx.run("touch_lines", lines=sorted(lines))
+        tx.lined = True
+    if any(envelope.fair_key is not None for envelope in envelopes):
+        give_due_turns(tx)
+
+
 def _row(
-    tx: Transaction, envelope: Envelope, place: tuple[int, int], parent: int | None, *, reopened: bool
+    tx: Transaction,
+    envelope: Envelope,
+    status: Status,
+    place: tuple[int, int],
+    parent: int | None,
+    *,
+    reopened: bool,
 ) -> list[Any]:
     row: list[Any] = [
         envelope.id,
         tx.lanes.number(tx, envelope),
-        CODES[first_status(tx, envelope)],
+        CODES[status],
         envelope.priority,
         envelope.created_at,
         *place,
     ]
     scheduled, expires = envelope.scheduled_at, envelope.expires_at
     user_id, total, key = envelope.user_id, envelope.total, unique_key(envelope)
-    is_short = user_id is None and parent is None and total == 0 and key is None
+    is_short = user_id is None and parent is None and total == 0 and key is None and is_free(envelope)
     if not (scheduled is None and expires is None and is_short):
         due = envelope.created_at if scheduled is None else scheduled
         row.append([due, scheduled, expires, total, storable(user_id), parent, int(reopened), key])
+        if not is_free(envelope):
+            row[-1] += [envelope.cost, line_of(envelope), fair_share(envelope)]
     return row
+
+
+def is_free(envelope: Envelope) -> bool:
+    """Whether nothing of its own limits or orders the job."""
+    return envelope.limit_key is None and envelope.fair_key is None and envelope.cost == 1
+
+
+def fair_share(envelope: Envelope) -> str | None:
+    """The column of a job that is to have a fair turn."""
+    if envelope.fair_key is None:
+        return None
+    return msgspec.json.encode((envelope.fair_key, envelope.fair_weight)).decode()
 
 
 def unique_key(envelope: Envelope) -> str | None:

@@ -19,9 +19,10 @@ from aiojobs_engine.backends.sqlite.rows import (
 )
 from aiojobs_engine.core.envelope import Envelope, decode_envelope
 from aiojobs_engine.core.errors import ConfigError
+from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobFailure, JobStatus
-from aiojobs_engine.ports.backend import JobFilter, QueueStats, Result, TypeRecord, WorkerRecord
+from aiojobs_engine.ports.backend import JobFilter, Outlook, QueueStats, Result, TypeRecord, WorkerRecord
 
 _LAST = 2**63 - 1
 _DIGITS = 18
@@ -31,6 +32,7 @@ _ENDED_BADLY = {Status.PARTIAL, Status.FAILED, Status.CANCELLED, Status.DISCARDE
 
 _texts = msgspec.json.Decoder(list[str]).decode
 _seqs = msgspec.json.Decoder(list[int]).decode
+_outlooks = msgspec.json.Decoder(list[tuple[str, int | None, int | None]]).decode
 _counted = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
 _queues = msgspec.json.Decoder(list[tuple[str, bool, int | None]]).decode
 _worker = msgspec.json.Decoder(WorkerRecord).decode
@@ -84,6 +86,19 @@ class SqliteInspector(Part):
         now = self._clock.now()
         seen = decode_seen(await reader.value("get_seqs", seqs=seqs, now=now))
         return [job_status(job, now) for job in seen], str(seqs[-1]) if has_more else None
+
+    async def outlooks(self, ids: Sequence[str]) -> list[Outlook | None]:
+        """What stands between jobs and their next step."""
+        reader = self._reading()
+        if not ids:
+            return []
+        now, (boot, elapsed) = self._clock.now(), self._clock.boot()
+        text = await reader.value("outlooks", ids=list(dict.fromkeys(ids)), boot=boot, elapsed=elapsed)
+        known = {
+            job_id: Outlook(ahead=ahead, lease_until=None if left is None else Instant(now + left))
+            for job_id, ahead, left in _outlooks(text)
+        }
+        return [known.get(job_id) for job_id in ids]
 
     async def counts(self) -> dict[tuple[str, Status], int]:
         """Jobs by queue and status, without zeros."""

@@ -10,6 +10,7 @@ from aiojobs_engine.backends.sqlite.codes import CODES, STATUSES
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.needs import BATCH
 from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.core.status import Counters, ErrorInfo
 
@@ -48,6 +49,10 @@ class JobRow(msgspec.Struct, array_like=True):
     result_until: int | None
     user_id: int | str | None
     message: str | None
+    needs: int
+    needed: int
+    line: str | None
+    lacks_turn: int
 
     @property
     def status(self) -> Status:
@@ -95,7 +100,11 @@ _encode_error = msgspec.json.Encoder().encode
 
 
 class Ledger:
-    """Loads jobs once, lets them be changed in place, and writes those that were."""
+    """Loads jobs once, lets them be changed in place, and writes those that were.
+
+    Attributes:
+        looked_at: jobs that ended, or batches with a first failure, for which others may wait.
+    """
 
     def __init__(self, tx: Transaction) -> None:
         """Hold nothing yet."""
@@ -105,6 +114,7 @@ class Ledger:
         self._errors: dict[int, ErrorInfo | None] = {}
         self._results: dict[int, bytes | None] = {}
         self._cursors: dict[int, bytes] = {}
+        self.looked_at: list[JobRow] = []
 
     def load(self, seqs: Iterable[int]) -> None:
         """Read those jobs that are not held yet."""
@@ -135,9 +145,19 @@ class Ledger:
         self.load(seqs)
         return [self._rows[seq] for seq in seqs]
 
+    def is_batch(self, row: JobRow) -> bool:
+        """Whether the job is a batch, whose children are members."""
+        return self.tx.lane(row.lane).kind == BATCH
+
+    def is_chunk(self, row: JobRow) -> bool:
+        """Whether the job is part of a bulk job; a member of a batch is not."""
+        parent = self.get(row.parent)
+        return parent is not None and not self.is_batch(parent)
+
     def changed(self, row: JobRow) -> None:
         """Let `row` be written by `store`."""
         self._changed[row.seq] = row
+        self.tx.lined |= row.line is not None or bool(row.lacks_turn)
 
     def move(self, row: JobRow, status: Status) -> None:
         """Give a job its next status; what belongs to a run or to an end is set or dropped with it."""

@@ -35,7 +35,7 @@ _oldest = msgspec.json.Decoder(list[list[_Ended]]).decode
 
 
 def remove(tx: Transaction, seqs: Sequence[int]) -> None:
-    """Remove jobs and their chunks."""
+    """Remove jobs and their chunks and members."""
     if seqs:
         _delete(tx, [*seqs, *chunks_of(tx, seqs)])
 
@@ -47,12 +47,12 @@ def remove_family(tx: Transaction, seqs: Sequence[int]) -> None:
 
 
 def chunks_of(tx: Transaction, seqs: Sequence[int]) -> list[int]:
-    """The chunks of bulk jobs."""
+    """The chunks of bulk jobs and the members of batches, and theirs."""
     return _seqs(tx.value("chunks", seqs=seqs))
 
 
 def with_running_chunks(tx: Transaction, seqs: Sequence[int]) -> set[int]:
-    """Those of the jobs of which chunks run."""
+    """Those of the jobs of which chunks or members run."""
     return set(_seqs(tx.value("running", seqs=seqs)))
 
 
@@ -62,6 +62,7 @@ def prune(tx: Transaction, keeps: Sequence[Keep], limit: int) -> list[str]:
     for keep in keeps:
         removed += _prune(tx, keep, limit - len(removed))
     tx.run("drop_results", now=tx.now, limit=limit)
+    tx.run("delete_turn_ends")
     return removed
 
 
@@ -100,6 +101,8 @@ def _ended(tx: Transaction, statuses: Sequence[int], share: int) -> _Found:
 def _delete(tx: Transaction, seqs: Sequence[int]) -> None:
     if seqs:
         tx.run("delete_failures", seqs=seqs)
+        tx.run("drop_needs", seqs=seqs)
         tx.run("delete_tags", seqs=seqs)
         tx.run("delete_bodies", seqs=seqs)
         tx.run("delete_jobs", seqs=seqs)
+        tx.lined = True

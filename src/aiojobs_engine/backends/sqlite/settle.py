@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiojobs_engine.backends.sqlite.bulk import after_end, end_if_done
 from aiojobs_engine.backends.sqlite.enqueue import Encoded, add_chunks
 from aiojobs_engine.backends.sqlite.failures import add_failures
+from aiojobs_engine.backends.sqlite.flows import finish
 from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
 from aiojobs_engine.backends.sqlite.moves import cancel, pause
 from aiojobs_engine.backends.sqlite.plain import is_plain, settle_plain
@@ -18,6 +19,7 @@ _QUEUED_LATER = frozenset({Status.SCHEDULED, Status.RETRYING})
 
 def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
     """End runs; plain ones together, and whatever that leaves open one by one."""
+    tx.woke |= bool(tx.lanes.limits)
     if all(map(is_plain, settlements)) and settle_plain(tx, settlements):
         return [True] * len(settlements)
     return _settle_each(tx, settlements)
@@ -71,7 +73,7 @@ def _settle_each(tx: Transaction, settlements: Sequence[Settlement]) -> list[boo
         if row is not None and row.status is Status.PROCESSING:
             _settle_one(ledger, row, settlement)
         answers.append(row is not None)
-    ledger.store()
+    finish(ledger)
     return answers
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from aiojobs_engine.backends.sqlite.bulk import after_end, expire_queued
+from aiojobs_engine.backends.sqlite.fairness import give_due_turns
+from aiojobs_engine.backends.sqlite.flows import finish
 from aiojobs_engine.backends.sqlite.ledger import Ledger
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.events import JobFailed
@@ -21,7 +23,9 @@ def promote(tx: Transaction, limit: int) -> Promoted:
     if late:
         expire_jobs(tx, late)
     promoted = tx.run("promote", now=tx.now, limit=limit)
-    tx.woke |= promoted > 0
+    if promoted:
+        tx.woke = tx.lined = True
+        give_due_turns(tx)
     return Promoted(len(late) + promoted, tx.value("next_due"))
 
 
@@ -38,7 +42,7 @@ def fail_damaged(tx: Transaction, seq: int, detail: str) -> None:
     ledger.move(row, Status.FAILED)
     ledger.emit(JobFailed, row, error.message, "payload")
     after_end(ledger, row)
-    ledger.store()
+    finish(ledger)
 
 
 def expire_jobs(tx: Transaction, seqs: Sequence[int]) -> None:
@@ -49,4 +53,4 @@ def expire_jobs(tx: Transaction, seqs: Sequence[int]) -> None:
         row = ledger.get(seq)
         if row is not None:
             expire_queued(ledger, row)
-    ledger.store()
+    finish(ledger)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from aiojobs_engine.bulk.sources.bounds import Bounds
-from aiojobs_engine.bulk.sources.delimited import Delimited, csv_reader, header_of
+from aiojobs_engine.bulk.sources.delimited import Delimited, header_of
+from aiojobs_engine.bulk.sources.delimited_scan import csv_reader
 from aiojobs_engine.bulk.sources.encoding import UTF8, UTF8_BOM
 from aiojobs_engine.core.errors import SourceError
 

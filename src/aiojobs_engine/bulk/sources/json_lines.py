@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from aiojobs_engine.bulk.sources.lines import RECORD_BYTES, LineBlocks, Window
-from aiojobs_engine.bulk.sources.records import Piece, RawRows, Unfit
+from aiojobs_engine.bulk.sources.records import Piece, RecordRows, Unfit
 
 _NO_KEY = (b"", b"null", b'""')
 _SHOWN = 1000
@@ -48,7 +48,9 @@ class JsonLines(msgspec.Struct, frozen=True, tag="json_lines", omit_defaults=Tru
         yield window
         blocks.seek(offset + window.lengths[0])
 
-    def read(self, file: BinaryIO, pieces: Iterable[Piece], mapping: Mapping[str, str]) -> Iterator[RawRows]:
+    def read(
+        self, file: BinaryIO, pieces: Iterable[Piece], mapping: Mapping[str, str]
+    ) -> Iterator[RecordRows]:
         """The rows of `pieces`, a piece at a time; lines that are no JSON object are unfit."""
         del file
         for first, data in pieces:
@@ -60,7 +62,7 @@ class JsonLines(msgspec.Struct, frozen=True, tag="json_lines", omit_defaults=Tru
             except (msgspec.DecodeError, UnicodeDecodeError):
                 originals = []
             if len(originals) == len(lines):
-                yield _raw_rows(range(first, first + len(originals)), originals, mapping)
+                yield RecordRows(range(first, first + len(originals)), originals, mapping)
             else:
                 yield _sorted_out(first, lines, mapping)
 
@@ -76,20 +78,7 @@ def columns_of(head: bytes) -> list[str]:
     return list(names)
 
 
-def _raw_rows(
-    numbers: Sequence[int],
-    originals: list[dict[str, Any]],
-    mapping: Mapping[str, str],
-    unfit: Sequence[Unfit] = (),
-) -> RawRows:
-    if mapping:
-        records = [{mapping.get(name, name): value for name, value in row.items()} for row in originals]
-    else:
-        records = [row.copy() for row in originals]
-    return RawRows(numbers, records, originals.__getitem__, unfit)
-
-
-def _sorted_out(first: int, lines: list[bytes], mapping: Mapping[str, str]) -> RawRows:
+def _sorted_out(first: int, lines: list[bytes], mapping: Mapping[str, str]) -> RecordRows:
     numbers: list[int] = []
     originals: list[dict[str, Any]] = []
     unfit: list[Unfit] = []
@@ -102,7 +91,7 @@ def _sorted_out(first: int, lines: list[bytes], mapping: Mapping[str, str]) -> R
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             shown = line[:_SHOWN].decode("utf-8", "backslashreplace")
             unfit.append(Unfit(number, {"line": shown}, f"the line is no JSON object: {error}"))
-    return _raw_rows(numbers, originals, mapping, unfit)
+    return RecordRows(numbers, originals, mapping, unfit)
 
 
 def _window(offset: int, block: bytes, keys_of: "_Keys | None") -> Window:

@@ -1,6 +1,6 @@
 """A stored file as blocks of whole lines: the common ground of all formats whose records end with lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 BLOCK = 64 * 1024
@@ -21,7 +21,7 @@ class Window(NamedTuple):
 
     offset: int
     data: bytes
-    lengths: list[int]
+    lengths: Sequence[int]
     blanks: frozenset[int] = frozenset()
     keys: list[bytes] | None = None
     unreadable: str | None = None

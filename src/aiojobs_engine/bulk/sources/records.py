@@ -1,6 +1,7 @@
 """What every format gives: spans of records, and the rows that stand in them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 from aiojobs_engine.core.limits import shortened
@@ -33,20 +34,102 @@ class Unfit(NamedTuple):
     message: str
 
 
-class RawRows(NamedTuple):
-    """Some rows as they stand in the source.
+class TableRows:
+    """Some rows as they stand in a source whose records all have the same columns.
 
     Attributes:
         numbers: the row number of each record, rising.
-        records: field names of the row type (columns, where it has no such field) to values.
-        original: the record at a position by the source's own columns, for people to mend.
+        columns: the values of each column by the name of its field (its own name, where there is no such
+            field).
         unfit: records that make no row, in order.
     """
 
-    numbers: Sequence[int]
-    records: list[dict[str, Any]]
-    original: Callable[[int], dict[str, Any]]
-    unfit: Sequence[Unfit]
+    __slots__ = ("_header", "columns", "numbers", "unfit")
+
+    def __init__(
+        self,
+        numbers: Sequence[int],
+        header: Sequence[str],
+        columns: Mapping[str, Sequence[str]],
+        unfit: Sequence[Unfit] = (),
+    ) -> None:
+        """Hold `columns`, which the source calls `header`."""
+        self.numbers = numbers
+        self.columns = columns
+        self.unfit = unfit
+        self._header = header
+
+    def record(self, position: int) -> dict[str, Any]:
+        """The record at a position by the names of fields."""
+        return {name: values[position] for name, values in self.columns.items()}
+
+    def original(self, position: int) -> dict[str, Any]:
+        """The same by the source's own columns, for people to mend."""
+        values = (values[position] for values in self.columns.values())
+        return dict(zip(self._header, values, strict=True))
+
+    def without(self, skipped: Container[int]) -> "TableRows":
+        """All but the rows of these numbers."""
+        kept = [number not in skipped for number in self.numbers]
+        columns = {name: list(compress(values, kept)) for name, values in self.columns.items()}
+        numbers = list(compress(self.numbers, kept))
+        return TableRows(numbers, self._header, columns, _unfit_without(self.unfit, skipped))
+
+
+class RecordRows:
+    """Some rows as they stand in a source whose records name their own columns.
+
+    Attributes:
+        numbers, unfit: as in `TableRows`.
+    """
+
+    __slots__ = ("_mapping", "_originals", "numbers", "unfit")
+
+    def __init__(
+        self,
+        numbers: Sequence[int],
+        originals: Sequence[dict[str, Any]],
+        mapping: Mapping[str, str],
+        unfit: Sequence[Unfit] = (),
+    ) -> None:
+        """Hold `originals`, whose names `mapping` leads to fields."""
+        self.numbers = numbers
+        self.unfit = unfit
+        self._originals = originals
+        self._mapping = mapping
+
+    def records(self) -> list[dict[str, Any]]:
+        """All records by the names of fields; they belong to the caller."""
+        if not self._mapping:
+            return [record.copy() for record in self._originals]
+        renamed = self._mapping.get
+        return [{renamed(name, name): value for name, value in record.items()} for record in self._originals]
+
+    def record(self, position: int) -> dict[str, Any]:
+        """The record at a position by the names of fields."""
+        renamed = self._mapping.get
+        return {renamed(name, name): value for name, value in self._originals[position].items()}
+
+    def original(self, position: int) -> dict[str, Any]:
+        """The same by the source's own columns, for people to mend."""
+        return self._originals[position]
+
+    def without(self, skipped: Container[int]) -> "RecordRows":
+        """All but the rows of these numbers."""
+        kept = [number not in skipped for number in self.numbers]
+        return RecordRows(
+            list(compress(self.numbers, kept)),
+            list(compress(self._originals, kept)),
+            self._mapping,
+            _unfit_without(self.unfit, skipped),
+        )
+
+
+RawRows = TableRows | RecordRows
+
+
+def _unfit_without(unfit: Sequence[Unfit], skipped: Container[int]) -> list[Unfit]:
+    return [one for one in unfit if one.number not in skipped]
 
 
 def bounded(payload: Mapping[str, Any]) -> dict[str, Any]:

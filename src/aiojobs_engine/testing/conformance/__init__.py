@@ -21,6 +21,7 @@ It needs pytest and pytest-asyncio in its auto mode.
 import pytest
 
 _THEMES = (
+    "batch",
     "chunk",
     "claim",
     "control",
@@ -28,9 +29,12 @@ _THEMES = (
     "enqueue",
     "event",
     "fence",
+    "flow",
     "inspector",
     "kin",
+    "key_limit",
     "laws",
+    "limit",
     "place",
     "promote",
     "prune",
@@ -44,15 +48,19 @@ _THEMES = (
 )
 pytest.register_assert_rewrite(*[f"{__name__}.{theme}" for theme in _THEMES])
 
-from aiojobs_engine.testing.conformance.chunk import ChunkContract  # noqa: E402 - after the rewriting is on
+from aiojobs_engine.testing.conformance.batch import BatchContract  # noqa: E402 - after the rewriting is on
+from aiojobs_engine.testing.conformance.chunk import ChunkContract  # noqa: E402
 from aiojobs_engine.testing.conformance.claim import ClaimContract  # noqa: E402
 from aiojobs_engine.testing.conformance.control import ControlContract  # noqa: E402
 from aiojobs_engine.testing.conformance.cron import CronContract  # noqa: E402
 from aiojobs_engine.testing.conformance.enqueue import EnqueueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
+from aiojobs_engine.testing.conformance.flow import FlowContract  # noqa: E402
 from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
+from aiojobs_engine.testing.conformance.key_limit import FairContract, KeyLimitContract  # noqa: E402
 from aiojobs_engine.testing.conformance.kin import KinContract  # noqa: E402
+from aiojobs_engine.testing.conformance.limit import LimitContract  # noqa: E402
 from aiojobs_engine.testing.conformance.place import PlaceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.promote import PromoteContract  # noqa: E402
 from aiojobs_engine.testing.conformance.prune import PruneContract  # noqa: E402
@@ -65,15 +73,20 @@ from aiojobs_engine.testing.conformance.waiting import WaitContract  # noqa: E40
 
 __all__ = [
     "BackendContract",
+    "BatchContract",
     "ChunkContract",
     "ClaimContract",
     "ControlContract",
     "CronContract",
     "EnqueueContract",
     "EventContract",
+    "FairContract",
     "FenceContract",
+    "FlowContract",
     "InspectorContract",
+    "KeyLimitContract",
     "KinContract",
+    "LimitContract",
     "PlaceContract",
     "PromoteContract",
     "PruneContract",
@@ -92,6 +105,9 @@ class BackendContract(
     UniqueContract,
     ReplaceContract,
     ClaimContract,
+    LimitContract,
+    KeyLimitContract,
+    FairContract,
     WaitContract,
     FenceContract,
     SettleContract,
@@ -103,6 +119,8 @@ class BackendContract(
     PruneContract,
     ChunkContract,
     KinContract,
+    FlowContract,
+    BatchContract,
     InspectorContract,
     EventContract,
     PlaceContract,

@@ -7,7 +7,7 @@ import pytest
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
-from aiojobs_engine.ports.backend import JobFilter, Result, TypeRecord, WorkerRecord
+from aiojobs_engine.ports.backend import JobFilter, Outlook, Result, TypeRecord, WorkerRecord
 from aiojobs_engine.testing.conformance.contract import Contract
 from aiojobs_engine.testing.conformance.stage import Stage
 
@@ -36,6 +36,27 @@ class InspectorContract(Contract):
             None,
             Result(status=Status.COMPLETED, type="work", result=b"[1]", expired=False, error=None),
         ]
+
+    async def test_a_pending_job_knows_how_many_come_before_it(self, stage: Stage) -> None:
+        await stage.put("a", "b")
+        await stage.put("high", priority=5)
+        await stage.put("other", queue="other")
+        await stage.put("bulk", type="bulk", priority=9)
+        await stage.put("later", scheduled_at=stage.after(60))
+
+        found = await stage.backend.outlooks(["b", "high", "a", "other", "later", "unknown"])
+
+        assert [None if one is None else one.ahead for one in found] == [2, 0, 1, 0, None, None]
+
+    async def test_a_running_job_knows_the_end_of_its_lease(self, stage: Stage) -> None:
+        claim = await stage.start("a")
+        await stage.clock.advance(10)
+
+        assert await stage.backend.outlooks(["a"]) == [Outlook(lease_until=stage.after(20))]
+        await stage.backend.extend([claim.lease], 60)
+        assert await stage.backend.outlooks(["a"]) == [Outlook(lease_until=stage.after(60))]
+        await stage.settle(claim, Status.COMPLETED)
+        assert await stage.backend.outlooks(["a"]) == [Outlook()]
 
     @pytest.mark.parametrize(
         "which, expected",

@@ -1,7 +1,7 @@
 #!lua
 --[[ Gives an ended bulk job chunks for its unresolved rows.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  {id of the parent, children as in `enqueue`}
 Returns  the events' entry, 1 when it was allowed and one of the children was new
 ]]
@@ -13,7 +13,7 @@ for index, seq in ipairs(fetch('ZMSCORE', JOBS, ids)) do
     fresh[#fresh + 1] = request[2][index]
   end
 end
-if not parent or parent.x.parent or #fresh == 0 or (parent.code ~= PARTIAL and parent.code ~= FAILED) then
+if not parent or parent.x.parent or parent.x.batch or #fresh == 0 or (parent.code ~= PARTIAL and parent.code ~= FAILED) then
   return {false, 0}
 end
 parent.x.epoch = (parent.x.epoch or 0) + 1

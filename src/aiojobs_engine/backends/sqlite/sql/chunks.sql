@@ -1,2 +1,8 @@
--- Finds the chunks of the bulk jobs :seqs: [seq, ...].
-SELECT json_group_array(jobs.seq) FROM json_each(:seqs) CROSS JOIN jobs ON jobs.parent = value
+-- Finds the chunks and members of the jobs :seqs, and theirs: [seq, ...].
+WITH RECURSIVE kin (seq) AS (
+    SELECT jobs.seq FROM json_each(:seqs) CROSS JOIN jobs ON jobs.parent = value
+    UNION ALL
+    SELECT jobs.seq FROM kin CROSS JOIN jobs ON jobs.parent = kin.seq
+)
+
+SELECT json_group_array(seq) FROM kin

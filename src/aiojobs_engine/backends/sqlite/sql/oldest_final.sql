@@ -9,7 +9,7 @@ FROM (
         FROM (
             SELECT
                 finished_at, seq, id,
-                EXISTS (SELECT 1 FROM jobs AS chunk WHERE chunk.parent = jobs.seq AND chunk.status = 4) AS running
+                open_chunks > 0 AS running
             FROM jobs
             WHERE status = wanted.value AND lane = lanes.lane AND finished_at IS NOT NULL AND parent IS NULL
             ORDER BY finished_at, seq

@@ -1,0 +1,47 @@
+"""What a job waits for: other jobs, and how each of them has to end."""
+
+from enum import StrEnum
+
+import msgspec
+
+from aiojobs_engine.core.state import FINAL, Status
+from aiojobs_engine.core.status import ErrorInfo
+
+BATCH = "batch"
+"""The kind of a batch: a job that nobody runs, which waits for its members and counts them."""
+
+
+class When(StrEnum):
+    """How the job that another one waits for has to end.
+
+    `failure` is every end but `completed`; of a batch it is met as soon as a first member ends so.
+    """
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    END = "end"
+
+
+class Need(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A job that has to end before another one starts."""
+
+    job_id: str
+    when: When = When.SUCCESS
+
+
+def verdict(when: When, status: Status, *, failed_members: int = 0) -> bool | None:
+    """Whether a need is met by a job of this status: for good, never any more, or None: not known yet."""
+    if when is When.FAILURE and failed_members:
+        return True
+    if status not in FINAL:
+        return None
+    return when is When.END or (status is Status.COMPLETED) == (when is When.SUCCESS)
+
+
+def unmet(former_id: str, status: Status | None) -> ErrorInfo:
+    """Why a job was cancelled that waited for another one; a status of None: that one was removed."""
+    end = "was removed" if status is None else f"ended as {status}"
+    return ErrorInfo("dependency", f"the job {former_id} {end}", reason="dependency")
+
+
+NO_MEMBER_SUCCEEDED = ErrorInfo(type=BATCH, message="no job of the batch succeeded", reason=BATCH)

@@ -1,0 +1,256 @@
+"""Exports that are cut short: what a checkpoint keeps, and what a later run does with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiojobs_engine import Engine, JobContext, Retry, Status
+from aiojobs_engine.testing import TestEngine
+from tests.exports.conftest import User, left_in, rows_of
+
+
+class Database:
+    """Users by age; now and then it is slow, or goes away."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.asked: list[Any] = []
+        self.breaks_at: set[int] = set()
+
+    async def stream(self, ctx: JobContext, after: int | None) -> AsyncIterator[User]:
+        self.asked.append(after)
+        for n in range(0 if after is None else after + 1, self.count):
+            if n in self.breaks_at:
+                self.breaks_at.remove(n)
+                raise ConnectionError
+            if n % 10 == 9:
+                await ctx.engine.clock.sleep(1.5)
+            yield User("a", n)
+
+
+@pytest.fixture
+def memory() -> Engine:
+    return Engine("memory://")
+
+
+def keyed(engine: Engine, database: Database, **options: Any) -> Any:
+    options = {"key": "age", "retry": Retry.fixed(9, delay=0), **options}
+
+    @engine.exporter("users", columns=["email", "age"], **options)
+    async def export_users(ctx: JobContext) -> AsyncIterator[User]:
+        async for row in database.stream(ctx, ctx.cursor):
+            yield row
+
+    return export_users
+
+
+async def pass_time(t: TestEngine, seconds: int) -> None:
+    """Let so much time pass, less when all jobs have ended; the threads of the storage keep up with it."""
+    for _ in range(seconds):
+        await t.advance(1)
+        counts = await t.drain()
+        if not {"pending", "processing", "retrying", "paused"} & counts.keys():
+            return
+
+
+def ages(path: Path) -> list[int]:
+    return [int(row[-1]) for row in rows_of(path)[1:]]
+
+
+@pytest.mark.case("J19")
+async def test_a_run_goes_on_behind_the_last_checkpoint(memory: Engine, tmp_path: Path) -> None:
+    database = Database(100)
+    database.breaks_at = {35, 77}
+    export = keyed(memory, database)
+    async with TestEngine(memory, patience=0.03) as t:
+        handle = await memory.dispatch(export, to="users.csv")
+        await t.drain()
+        await pass_time(t, 99)
+        status = await handle.status()
+    assert ages(tmp_path / "users.csv") == list(range(100))
+    assert (status.processed, status.total, status.attempts) == (100, 100, 3)
+    first, *later = database.asked
+    assert first is None
+    assert [35 - later[0] <= 20, 77 - later[1] <= 20] == [True, True], "a checkpoint each second or so"
+    assert left_in(tmp_path) == ["users.csv"]
+
+
+async def test_a_key_of_several_fields_comes_back_as_a_list(memory: Engine, tmp_path: Path) -> None:
+    database, cursors = Database(100), []
+    database.breaks_at = {55}
+
+    @memory.exporter("users", columns=["age"], key=("email", "age"), retry=Retry.fixed(2, delay=0))
+    async def export_users(ctx: JobContext) -> AsyncIterator[User]:
+        cursors.append(ctx.cursor)
+        async for row in database.stream(ctx, ctx.cursor and ctx.cursor[1]):
+            yield row
+
+    async with TestEngine(memory, patience=0.03) as t:
+        await memory.dispatch(export_users, to="users.csv")
+        await t.drain()
+        await pass_time(t, 99)
+    assert ages(tmp_path / "users.csv") == list(range(100))
+    assert cursors[0] is None
+    assert cursors[1][0] == "a"
+
+
+async def test_a_pause_keeps_what_is_there(memory: Engine, tmp_path: Path) -> None:
+    database = Database(100)
+    export = keyed(memory, database)
+    async with TestEngine(memory, patience=0.03) as t:
+        handle = await memory.dispatch(export, to="users.csv")
+        await t.drain()
+        await pass_time(t, 4)
+        await memory.jobs.pause(handle.id)
+        await pass_time(t, 10)
+        paused = await handle.status()
+        await memory.jobs.resume(handle.id)
+        await t.drain()
+        await pass_time(t, 99)
+        status = await handle.status()
+    assert paused.status is Status.PAUSED
+    assert 0 < paused.processed < 100
+    assert not (tmp_path / "users.csv").exists() or status.status is Status.COMPLETED
+    assert ages(tmp_path / "users.csv") == list(range(100))
+    assert (len(database.asked), database.asked[0], status.attempts) == (2, None, 1)
+    assert database.asked[1] is not None
+
+
+async def test_parts_go_on_each_for_itself(memory: Engine, tmp_path: Path) -> None:
+    calls: list[tuple[str, Any]] = []
+    breaks = {("a", 25), ("c", 3), ("b", 48)}
+
+    async def letters() -> list[str]:
+        return ["a", "b", "c"]
+
+    @memory.exporter(
+        "users", columns=["email", "age"], key="age", parts=letters, parallel=2, retry=Retry.fixed(9, delay=0)
+    )
+    async def by_letter(ctx: JobContext) -> AsyncIterator[User]:
+        calls.append((ctx.part, ctx.cursor))
+        for n in range(0 if ctx.cursor is None else ctx.cursor + 1, 50):
+            if (ctx.part, n) in breaks:
+                breaks.remove((ctx.part, n))
+                raise ConnectionError
+            if n % 10 == 9:
+                await ctx.engine.clock.sleep(1.5)
+            yield User(ctx.part, n)
+
+    async with TestEngine(memory, patience=0.03) as t:
+        handle = await memory.dispatch(by_letter, to="users.csv")
+        await t.drain()
+        await pass_time(t, 40)
+        status = await handle.status()
+    assert rows_of("users.csv")[1:] == [[letter, str(n)] for letter in "abc" for n in range(50)]
+    assert (status.processed, status.total, status.attempts) == (150, 150, 4)
+    assert any(cursor is not None for _, cursor in calls)
+
+
+async def test_a_handler_that_passes_its_cursor_over_is_found_out(memory: Engine, tmp_path: Path) -> None:
+    database = Database(100)
+    database.breaks_at = {50}
+
+    @memory.exporter("users", columns=["age"], key="age", retry=Retry.fixed(9, delay=0))
+    async def careless(ctx: JobContext) -> AsyncIterator[User]:
+        async for row in database.stream(ctx, None):
+            yield row
+
+    async with TestEngine(memory, patience=0.03) as t:
+        handle = await memory.dispatch(careless, to="users.csv")
+        await t.drain()
+        await pass_time(t, 99)
+        status = await handle.status()
+    assert status.error is not None
+    assert "only the rows behind ctx.cursor" in status.error.message
+    assert left_in(tmp_path) == []
+
+
+async def test_without_a_key_a_run_starts_anew(memory: Engine, tmp_path: Path) -> None:
+    database = Database(100)
+    database.breaks_at = {50}
+    export = keyed(memory, database, key=None)
+    async with TestEngine(memory, patience=0.03) as t:
+        handle = await memory.dispatch(export, to="users.csv")
+        await t.drain()
+        await pass_time(t, 99)
+        assert (await handle.status()).processed == 100
+    assert ages(tmp_path / "users.csv") == list(range(100))
+    assert database.asked == [None, None]
+
+
+async def test_new_columns_make_it_start_anew(memory: Engine, tmp_path: Path) -> None:
+    database = Database(100)
+    released = asyncio.Event()
+
+    @memory.exporter("users", columns=["email", "age"], key="age", retry=Retry.fixed(2, delay=60))
+    async def before(ctx: JobContext) -> AsyncIterator[User]:
+        async for row in database.stream(ctx, ctx.cursor):
+            yield row
+            if row.age == 45:
+                raise ConnectionError
+
+    after = Engine("memory://")
+
+    @after.exporter("users", columns=["age"], key="age")
+    async def with_other_columns(ctx: JobContext) -> AsyncIterator[User]:
+        released.set()
+        async for row in database.stream(ctx, ctx.cursor):
+            yield row
+
+    async with TestEngine(memory, patience=0.03) as t:
+        handle = await memory.dispatch(before, to="users.csv")
+        await t.drain()
+        await pass_time(t, 30)
+        memory.registry.types["users"] = after.registry.types["users"]
+        await pass_time(t, 90)
+        status = await handle.status()
+    assert released.is_set()
+    assert rows_of("users.csv") == [["age"], *([str(n)] for n in range(100))]
+    assert (database.asked, status.processed) == ([None, None], 100)
+
+
+async def test_segments_that_are_gone_make_it_start_anew(memory: Engine, tmp_path: Path) -> None:
+    database = Database(100)
+    database.breaks_at = {50}
+    export = keyed(memory, database, retry=Retry.fixed(2, delay=60))
+    async with TestEngine(memory, patience=0.03) as t:
+        handle = await memory.dispatch(export, to="users.csv")
+        await t.drain()
+        await pass_time(t, 30)
+        await memory.storage.remove(handle.id)
+        await pass_time(t, 90)
+        assert (await handle.status()).processed == 100
+    assert ages(tmp_path / "users.csv") == list(range(100))
+    assert database.asked == [None, None]
+
+
+async def test_a_cancel_leaves_no_file(memory: Engine, tmp_path: Path) -> None:
+    export = keyed(memory, Database(100))
+    async with TestEngine(memory, patience=0.03) as t:
+        handle = await memory.dispatch(export, to="users.csv")
+        await t.drain()
+        await pass_time(t, 4)
+        await handle.cancel()
+        await pass_time(t, 99)
+        assert (await handle.status()).status is Status.CANCELLED
+    assert left_in(tmp_path) == []
+
+
+async def test_a_slow_export_outlives_its_timeout(memory: Engine, tmp_path: Path) -> None:
+    @memory.exporter("slow", columns=["age"], timeout=5)
+    async def slow(ctx: JobContext) -> AsyncIterator[User]:
+        for n in range(4):
+            await ctx.engine.clock.sleep(4)
+            yield User("a", n)
+        if ctx.attempt == 1:
+            await ctx.engine.clock.sleep(6)
+
+    async with TestEngine(memory, patience=0.03) as t:
+        handle = await memory.dispatch(slow, to="slow.csv")
+        await t.drain()
+        await pass_time(t, 200)
+        status = await handle.status()
+    assert (status.status, status.attempts, status.processed) == (Status.COMPLETED, 2, 4)
