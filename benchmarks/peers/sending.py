@@ -1,7 +1,7 @@
 """Sends jobs to a rival and times that: `python -m peers.sending arq_app many empty 30000`.
 
-Runs in the rival's own environment. `many` sends as fast as the rival's documentation shows, `one` one by one,
-`steady` one each 20 ms with the moment of each; the last line printed is JSON. `work` runs its worker,
+Runs in the rival's own environment. `many` sends as fast as the rival's documentation shows, `one` one by
+one, `steady` one each 20 ms with the moment of each; the last line printed is JSON. `work` runs its worker,
 `install` what that needs first.
 """
 
