@@ -47,11 +47,11 @@ class Times:
 class Home:
     """A hash tag, and the client that leads to it."""
 
-    def __init__(self, client: Client, bell: Bell, *, tag: str, times: Times, max_events: int) -> None:
+    def __init__(self, client: Client, bell: Bell, *, times: Times, max_events: int) -> None:
         """Touch nothing."""
         self.client = client
         self.bell = bell
-        self.key = home_key(client.address.prefix, tag)
+        self.key = home_key(client.address.prefix)
         self.prefix = self.key.removesuffix("meta")
         self.lanes = Lanes()
         self.sink: Sink | None = None

@@ -380,19 +380,9 @@ def job_failure(job_id: str, stored: bytes) -> JobFailure:
     )
 
 
-def is_final(code: int) -> bool:
-    """Whether a code stands for a final status."""
-    return code in _FINAL_CODES
-
-
 def _instant(value: int | bool) -> Instant | None:  # noqa: FBT001 - False stands for none
     return None if isinstance(value, bool) else Instant(value)
 
 
 def _is_over(rest: Rest, now: Instant) -> bool:
     return rest.ends is not None and rest.ends <= now
-
-
-def as_texts(values: Sequence[object]) -> list[str]:
-    """Bytes as text."""
-    return [value.decode() for value in values if isinstance(value, bytes)]

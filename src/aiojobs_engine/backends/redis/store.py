@@ -113,6 +113,9 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisLimits, RedisStrea
         async with home.bell.listening([f"{home.prefix}wake"]) as wake:
             while home.client.is_open:
                 is_claimable, opens_in = await home.run("waiting", home.watched(watch))
+                if is_claimable < 0:
+                    home.learn(opens_in)
+                    continue
                 left = deadline - self._clock.monotonic()
                 if is_claimable or left <= 0:
                     return

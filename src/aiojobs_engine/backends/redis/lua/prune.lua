@@ -64,7 +64,7 @@ send('ZREM', KEPT, over)
 -- Ends of turns that the clocks have passed tell nothing any more.
 local turns = redis.call('HGETALL', P .. 'turns')
 for index = 1, #turns, 2 do
-  redis.call('ZREMRANGEBYSCORE', P .. 'turn_ends:' .. turns[index], '-inf', turns[index + 1])
+  redis.call('ZREMRANGEBYSCORE', P .. 'ends:' .. turns[index], '-inf', turns[index + 1])
 end
 save()
 return {finish(), removed}

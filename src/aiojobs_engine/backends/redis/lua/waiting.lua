@@ -3,9 +3,10 @@
 
 Uses base, ledger, limits, flow.
 Request  {number of known lanes, lanes as {lane, queue, type}}
-Returns  1 when it would or when other lanes are known by now, else 0; ms until a limit opens, -1 for never
+Returns  -1 and all lanes and their JSON when others are known by now; else 1 when it would, else 0, and ms until a
+         limit opens, -1 for never
 ]]
-if redis.call('HLEN', P .. 'lanes') ~= request[1] then return {1, -1} end
+if redis.call('HLEN', P .. 'lanes') ~= request[1] then return {-1, redis.call('HGETALL', P .. 'lanes')} end
 local again = redis.call('ZRANGE', P .. 'again', 0, 0, 'WITHSCORES')[2]
 if again and tonumber(again) <= now then return {1, -1} end
 if again then note_opening(tonumber(again)) end

@@ -35,10 +35,10 @@ local function give_turn(job)
     clock = SPAN * (tonumber(job.seq) - tonumber(redis.call('HGET', META, 'base')) - 1)
     redis.call('HSET', P .. 'turns', field, string.format('%.0f', clock))
   end
-  local last = tonumber(redis.call('ZSCORE', P .. 'turn_ends:' .. field, key) or clock)
+  local last = tonumber(redis.call('ZSCORE', P .. 'ends:' .. field, key) or clock)
   job.x.turn = math.max(clock, last)
   local span = math.max(1, math.floor(SPAN / job.x.fair[2] + 0.5))
-  redis.call('ZADD', P .. 'turn_ends:' .. field, string.format('%.0f', job.x.turn + span), key)
+  redis.call('ZADD', P .. 'ends:' .. field, string.format('%.0f', job.x.turn + span), key)
   change(job)
 end
 
