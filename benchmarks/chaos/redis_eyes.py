@@ -16,6 +16,7 @@ from chaos.journal import DUMP
 _FIRST_FINAL = 6
 _QUEUED = frozenset({0, 2, 5})
 _LANE_CHARS = 8
+_PLACE_DIGITS = 16
 _PAGE = 1000
 _unpack = msgspec.msgpack.Decoder().decode
 
@@ -24,10 +25,11 @@ class RedisEyes:
     """A look at the keys, by a client of its own, which waits for a server that is away."""
 
     def __init__(self, port: int, prefix: str) -> None:
-        """Look at the only home of `prefix`."""
+        """Look at the only home of `prefix`, as soon as there is one."""
         patient = Retry(ConstantBackoff(0.1), 300)
         self._redis = redis.Redis(port=port, protocol=2, retry=patient, socket_timeout=10)
-        self._prefix = f"{prefix}:{{*}}:"
+        self._pattern = f"{prefix}:*:meta"
+        self._home = ""
 
     def queued(self) -> int:
         """How many jobs wait for a worker."""
@@ -92,7 +94,7 @@ class RedisEyes:
         seen: Counter[int] = Counter()
         for kind in ("lane:*", "due", "leases", "ended:*"):
             for key in self._redis.scan_iter(self._key(kind), count=_PAGE):
-                seen.update(int(member) for member in self._redis.zrange(key, 0, -1))
+                seen.update(int(name[-_PLACE_DIGITS:]) for name in self._redis.zrange(key, 0, -1))
         wrong = [f"place {place} stands in {number} sets" for place, number in seen.items() if number > 1]
         wrong += [f"place {place} is no job's" for place in seen.keys() - set(places.values())]
         bodies = {int(place) for place in self._redis.hkeys(self._key("body"))}
@@ -121,4 +123,7 @@ class RedisEyes:
         return found
 
     def _key(self, name: str) -> str:
-        return self._prefix + name
+        if not self._home:
+            found = next(self._redis.scan_iter(self._pattern, count=_PAGE), b"meta")
+            self._home = found.decode().removesuffix("meta")
+        return self._home + name
