@@ -9,6 +9,7 @@ from dataclasses import asdict
 import backlog
 import dispatch
 import drain
+import exports
 import failing
 import features
 import idle
@@ -20,7 +21,19 @@ from harness.figures import Figure, Scenario, as_markdown, machine, table
 
 SCENARIOS = [
     module.SCENARIO
-    for module in (drain, sleepers, dispatch, pickup, idle, processes, payload, failing, features, backlog)
+    for module in (
+        drain,
+        sleepers,
+        dispatch,
+        pickup,
+        idle,
+        processes,
+        payload,
+        failing,
+        features,
+        backlog,
+        exports,
+    )
 ]
 
 
