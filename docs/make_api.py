@@ -57,6 +57,7 @@ SHOWN = {
     "JobType": "job_type",
     "Secret": "secret",
     "ManualClock": "clock",
+    "StatusMirror": "mirror",
     "TestEngine": "t",
 }
 INNER = {
@@ -145,7 +146,16 @@ CRON = {
 }
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
-    "engine": ["Engine", *DESKS, "Explanation", "Reason", "Health", "load_settings"],
+    "engine": [
+        "Engine",
+        *DESKS,
+        "Explanation",
+        "Reason",
+        "Health",
+        "load_settings",
+        "StatusMirror",
+        "sqlite_table",
+    ],
     "logging": ["JobLogFilter"],
     "jobs": [
         "JobRegistry",
@@ -174,6 +184,7 @@ GROUPS = {
 }
 CONSTRUCTED = {
     "Engine",
+    "StatusMirror",
     "JobRegistry",
     "ManualClock",
     "Secret",

@@ -74,6 +74,7 @@ from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.listing import Listing, Page
+from aiojobs_engine.mirror import StatusMirror, sqlite_table
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
 from aiojobs_engine.runtime.job_logs import JobLogFilter
 from aiojobs_engine.runtime.registry import JobType
@@ -153,6 +154,7 @@ __all__ = [
     "SourceChanged",
     "SourceError",
     "Status",
+    "StatusMirror",
     "TooLate",
     "UnfinishedResult",
     "Unique",
@@ -162,5 +164,6 @@ __all__ = [
     "frequencies",
     "group",
     "load_settings",
+    "sqlite_table",
     "status_updated",
 ]
