@@ -91,6 +91,7 @@ OPTIONS = {
     "name": "what the type is called; `module.function` without one",
     "kind": "`job` without; `sync`, `report` or a word of your own, for `[kinds]` and filters",
     "run_in": "`loop` for async functions; `thread` or `process` for plain ones",
+    "label": "what people call it",
     "queue": "the queue",
     "priority": "higher runs first",
     "retry": "a `Retry`",
