@@ -13,6 +13,7 @@ import exports
 import failing
 import features
 import idle
+import imports
 import payload
 import pickup
 import processes
@@ -33,6 +34,7 @@ SCENARIOS = [
         features,
         backlog,
         exports,
+        imports,
     )
 ]
 

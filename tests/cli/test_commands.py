@@ -330,3 +330,13 @@ def test_what_a_user_wrote_can_not_move_the_terminal(call: Call) -> None:
 
     assert "\x1b" not in call("dead", "list", *URL).out
     assert "\x1b" not in call("jobs", "list", *URL).out
+
+
+def test_commands_of_a_configured_app_need_no_database_that_is_there_already(call: Call, home: Path) -> None:
+    (home / "aiojobs.toml").write_text('url = "sqlite:///jobs.db"\napp = "app:engine"\n')
+
+    listed = call("jobs", "list", "--json")
+    types = call("types", "--json")
+
+    assert (listed.code, listed.data) == (0, [])
+    assert (types.code, types.data) == (0, [])

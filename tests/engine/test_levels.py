@@ -88,8 +88,10 @@ async def test_names_in_the_configuration_that_nothing_has_are_told(caplog: pyte
             engine.worker()
     told = [record.getMessage() for record in caplog.records]
     assert told == [
-        "the configuration: [jobs.nubmers] is for no job type that is registered here"
-        "; did you mean 'numbers'?",
+        (
+            "the configuration: [jobs.nubmers] is for no job type that is registered here"
+            "; did you mean 'numbers'?"
+        ),
         "the configuration: [jobs.zzz] is for no job type that is registered here",
         "the configuration: [kinds.imprt] is for no kind of jobs; did you mean 'import'?",
     ]

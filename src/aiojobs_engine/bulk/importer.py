@@ -10,14 +10,17 @@ import msgspec
 
 from aiojobs_engine.bulk.call import MOST_ROWS, parsed_call
 from aiojobs_engine.bulk.chunk import PartRun, TooManyFailures, bare_faults, lost_faults
-from aiojobs_engine.bulk.intake import Source, bounds_of, store_source
+from aiojobs_engine.bulk.intake import Place, Source, bounds_of, is_file, opened_source, store_source
 from aiojobs_engine.bulk.plan import Part, Plan, decode_plan, encode_plan
 from aiojobs_engine.bulk.planner import has_more_rows, spawn, whole
+from aiojobs_engine.bulk.preview import Preview, previewed
 from aiojobs_engine.bulk.row_types import RowT
 from aiojobs_engine.bulk.rows import RowModel
 from aiojobs_engine.bulk.sources.opening import Declared
-from aiojobs_engine.core.config import ChunkingOverrides, ChunkingSettings, Settings
-from aiojobs_engine.core.errors import ConfigError, EngineError, PayloadError, SourceChanged
+from aiojobs_engine.bulk.template import TemplateFormat, template
+from aiojobs_engine.core.config import ChunkingOverrides, ChunkingSettings, LimitSettings, Settings
+from aiojobs_engine.core.errors import ConfigError, EngineError, PayloadError, SourceChanged, SourceError
+from aiojobs_engine.core.instant import Instant, later
 from aiojobs_engine.core.job import CallOptions, Job
 from aiojobs_engine.core.options import layered
 from aiojobs_engine.core.outcome import SALVAGE, Cancelled, Failed, Outcome, RowsDone, Spawned
@@ -29,6 +32,7 @@ from aiojobs_engine.runtime.ids import IdSource
 from aiojobs_engine.runtime.registry import JobType, RowsLost
 
 _TOO_MANY = "max_failures"
+_DISPATCHING = 86_400.0  # seconds; what a dispatcher leaves that died before its job was stored, goes then
 _LEAST_ROWS = 100  # a share of fewer rows says little
 
 
@@ -94,9 +98,16 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         return self.job(encoded)
 
     async def prepared(
-        self, storage: Storage, settings: Settings, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        storage: Storage,
+        settings: Settings,
+        now: Instant,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
     ) -> Job[None]:
         """Check the arguments of a dispatch, store the source, and make the job; `args` is the source.
+
+        The storage forgets the source after a day, unless it is told to `keep` what the stored job has.
 
         Raises:
             SourceError: the source can't be imported; nothing is stored.
@@ -115,7 +126,8 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             called=ChunkingOverrides(size=call.chunk_size),
         )
         check = partial(self.model.check, call.mapping)
-        stored = await store_source(storage, job_id, source, self.declared, bounds_of(settings.limits), check)
+        place = Place(storage, job_id, later(now, _DISPATCHING))
+        stored = await store_source(place, source, self.declared, bounds_of(settings.limits), check)
         plan = Plan(
             source=stored.name,
             size=stored.size,
@@ -141,6 +153,36 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             options=self._call_options,
             strategy="single" if plan.is_single else "batch",
         )
+
+    async def preview(
+        self, source: Source, *, mapping: Mapping[str, str] | None = None, limits: LimitSettings | None = None
+    ) -> Preview:
+        """Look at the beginning of a path or an open file, which is read from, and store nothing.
+
+        Args:
+            mapping: columns whose fields are known.
+            limits: those of the engine's settings, when they are not the default ones.
+
+        Raises:
+            SourceError: the source can't be imported, whatever its columns.
+            ConfigError: its format needs an extra that is not installed.
+        """
+        if not is_file(source):
+            raise SourceError("a preview takes a path or an open binary file", argument="source")
+        bounds = bounds_of(limits or LimitSettings())
+        given = dict(mapping or {})
+        async with opened_source(source, self.declared, bounds, self.model.likely(given)) as (made, _):
+            found = made.found
+        self.model.check_mapping(given, found.columns)
+        return previewed(found, self.model.fields, self.model.required, given)
+
+    def template(self, format: TemplateFormat = "csv") -> bytes:
+        """An empty file with the columns of the row type, as `csv`, `tsv` or `xlsx`.
+
+        Raises:
+            ConfigError: the row type takes any columns, or the extra for `xlsx` is not installed.
+        """
+        return template(list(self.model.fields), format, f"importer {self.name!r}")
 
     async def perform(self, context: JobContext, claim: Claim) -> Outcome:
         """Plan an import, or run the handler on the rows of a part; whatever it raises goes to the caller."""
