@@ -70,7 +70,7 @@ class Columns:
         try:
             if len(kinds) == 1:
                 return list(map(self._getter(kinds.pop()), rows))
-            return [self._getter(type(row))(row) for row in rows]
+            return [self._one(row) for row in rows]
         except (AttributeError, KeyError, IndexError, TypeError):
             for number, row in enumerate(rows, first):
                 self._check(row, number)
@@ -81,6 +81,10 @@ class Columns:
         if known is None:
             known = self._getters[kind] = self._made(kind)
         return known
+
+    def _one(self, row: object) -> Cells:
+        kind: type[Any] = type(row)
+        return self._getter(kind)(row)
 
     def _made(self, kind: type[Any]) -> Callable[[Any], Cells]:
         names = dir(kind)
@@ -97,7 +101,7 @@ class Columns:
 
     def _check(self, row: object, number: int) -> None:
         try:
-            self._getter(cast("type[Any]", type(row)))(row)
+            self._one(row)
         except IndexError:
             raise ExportError(
                 f"row {number:,} has {len(cast('Sequence[Any]', row))} values for {len(self.fields)} columns"
