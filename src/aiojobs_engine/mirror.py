@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime
+from importlib.resources import files
 from os import PathLike
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ Columns = Mapping[str, str | Callable[[RecordT], Any]]
 _PAGE = 500
 _EVERY = 0.5
 _MOST_KNOWN = 10_000
+_UPSERT = files("aiojobs_engine").joinpath("mirror_upsert.sql").read_text(encoding="utf-8")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _DEFAULT = (
     "id",
@@ -166,11 +168,13 @@ def _upsert(table: str, keys: Sequence[str], columns: Sequence[str]) -> str:
     for name in columns:
         _check_name(name)
     others = [f'"{name}" = excluded."{name}"' for name in columns if name not in keys]
-    names = ", ".join(f'"{name}"' for name in columns)
-    marks = ", ".join("?" * len(columns))
-    conflict = ", ".join(f'"{name}"' for name in keys)
-    change = f"UPDATE SET {', '.join(others)}" if others else "NOTHING"
-    return f'INSERT INTO "{table}" ({names}) VALUES ({marks}) ON CONFLICT ({conflict}) DO {change}'  # noqa: S608 - names are checked
+    return _UPSERT.format(
+        table=f'"{table}"',
+        columns=", ".join(f'"{name}"' for name in columns),
+        marks=", ".join("?" * len(columns)),
+        keys=", ".join(f'"{name}"' for name in keys),
+        change=" ".join(["UPDATE", "SET", ", ".join(others)]) if others else "NOTHING",
+    )
 
 
 def _check_name(name: str) -> None:
