@@ -12,6 +12,7 @@ import drain
 import exports
 import failing
 import features
+import followers
 import idle
 import imports
 import payload
@@ -24,6 +25,7 @@ SCENARIOS = [
     module.SCENARIO
     for module in (
         drain,
+        followers,
         sleepers,
         dispatch,
         pickup,
