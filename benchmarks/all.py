@@ -10,6 +10,7 @@ import backlog
 import crons
 import dispatch
 import drain
+import exports
 import failing
 import features
 import followers
@@ -36,6 +37,7 @@ SCENARIOS = [
         failing,
         features,
         backlog,
+        exports,
         imports,
     )
 ]

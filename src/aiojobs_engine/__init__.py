@@ -82,6 +82,7 @@ from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.integrations.webhooks import verify_webhook
 from aiojobs_engine.lifetime.singleton import Singleton
 from aiojobs_engine.listing import Listing, Page
+from aiojobs_engine.mirror import StatusMirror, sqlite_table
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
 from aiojobs_engine.runtime.job_logs import JobLogFilter
 from aiojobs_engine.runtime.registry import JobType
@@ -171,6 +172,7 @@ __all__ = [
     "SourceChanged",
     "SourceError",
     "Status",
+    "StatusMirror",
     "TooLate",
     "UnfinishedResult",
     "Unique",
@@ -181,6 +183,7 @@ __all__ = [
     "frequencies",
     "group",
     "load_settings",
+    "sqlite_table",
     "status_updated",
     "verify_webhook",
 ]
