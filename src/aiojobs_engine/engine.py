@@ -311,11 +311,7 @@ class Engine(Declaring):
         return await explain(self._life.door(), job_id)
 
     def singleton(self, name: str, *, timeout: float | None = None, lease: float | None = None) -> Singleton:
-        """Hold the lock `name` inside `async with`, one holder among all processes of this store.
-
-        It waits `timeout` seconds for it, None for ever. The lease (`worker.lease` seconds) is renewed; when
-        it is lost all the same, what runs inside is cancelled and `SingletonLost` raised.
-        """
+        """A lock for `async with`; it waits `timeout` seconds, None for ever, and renews `lease` by itself."""
         return Singleton(self._life.door, name, lease=lease or self.settings.worker.lease, timeout=timeout)
 
     async def health(self) -> Health:

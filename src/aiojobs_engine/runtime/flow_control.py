@@ -14,9 +14,10 @@ from aiojobs_engine.runtime.registry import JobRegistry
 
 
 def with_breakers(
-    observing: Observing, store: Store, clock: Clock, registry: JobRegistry, settings: Settings
+    observing: Observing | None, store: Store, clock: Clock, registry: JobRegistry, settings: Settings
 ) -> tuple[Observing, Breakers | None]:
     """Those who follow a worker, with its breakers when a type has one."""
+    observing = observing or Observing()
     circuits: dict[Group, Circuit] = {}
     for name, job_type in registry.types.items():
         options = resolve(name, job_type.kind, job_type.decorated, settings)

@@ -99,9 +99,7 @@ class Worker:
         self._settings = settings
         self._clock = clock
         self._resources = resources
-        self._observing, self._breakers = with_breakers(
-            observing or Observing(), store, clock, registry, settings
-        )
+        self._observing, self._breakers = with_breakers(observing, store, clock, registry, settings)
         self._companions = tuple(companions)
         self._outage = Outage(clock)
         self._agents = AgentGroup(clock, self._outage)
