@@ -127,6 +127,7 @@ CRON = {
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
     "engine": ["Engine", *DESKS, "Explanation", "Reason", "Health", "load_settings"],
+    "dead": ["FailureGroup", "Replayed"],
     "logging": ["JobLogFilter"],
     "jobs": [
         "JobRegistry",

@@ -66,8 +66,10 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.desks.dead import FailureGroup
 from aiojobs_engine.desks.explain import Explanation, Reason
 from aiojobs_engine.desks.health import Health
+from aiojobs_engine.desks.trickle import Replayed
 from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
@@ -98,6 +100,7 @@ __all__ = [
     "ExportNotFound",
     "ExportType",
     "ExportedFile",
+    "FailureGroup",
     "ForkedEngineError",
     "GiveUp",
     "Health",
@@ -138,6 +141,7 @@ __all__ = [
     "PayloadError",
     "PayloadTooLarge",
     "Reason",
+    "Replayed",
     "Requeue",
     "ResultExpiredError",
     "Retry",
