@@ -16,9 +16,10 @@ def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(params=["memory://", "sqlite:///jobs.db"], ids=["memory", "sqlite"])
+@pytest.fixture(params=["memory://", "sqlite:///jobs.db", "redis"], ids=["memory", "sqlite", "redis"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return Engine(request.param, config={"chunking": {"size": 5, "threshold": 10}})
+    url = request.getfixturevalue("valkey_url") if request.param == "redis" else request.param
+    return Engine(url, config={"chunking": {"size": 5, "threshold": 10}})
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class SqliteModel(OnSqlite): ...
 class SqliteFlowModel(OnSqlite, FlowModel): ...
 
 
-class RedisModel(BackendModel):
+class OnRedis(BackendModel):
     """A crash leaves the server as it is: another client goes on with its keys."""
 
     can_crash = True
@@ -89,9 +89,15 @@ class RedisModel(BackendModel):
         return store
 
 
+class RedisModel(OnRedis): ...
+
+
+class RedisFlowModel(OnRedis, FlowModel): ...
+
+
 @pytest.fixture(scope="module", autouse=True)
 def server(servers: dict[str, Server]) -> None:
-    RedisModel.url = servers["valkey"].url
+    OnRedis.url = servers["valkey"].url
 
 
 TestMemoryModel = BackendModel.TestCase
@@ -102,3 +108,5 @@ TestSqliteFlowModel = SqliteFlowModel.TestCase
 TestSqliteFlowModel.settings = PROFILE
 TestRedisModel = RedisModel.TestCase
 TestRedisModel.settings = PROFILE
+TestRedisFlowModel = RedisFlowModel.TestCase
+TestRedisFlowModel.settings = PROFILE

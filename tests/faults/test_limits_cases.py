@@ -63,7 +63,7 @@ def test_a_backlog_of_a_hundred_thousand_jobs_weighs_on_a_worker_no_more_than_an
     told = _told(scale_program, "backlog", str(tmp_path))
 
     assert told["grown"] <= 32 * MEGABYTE
-    assert told["held"] <= scale_program.CONCURRENCY + 200  # what may be claimed ahead
+    assert told["held"] <= scale_program.CONCURRENCY + 500  # what may be claimed ahead
     assert sum(told["left"].values()) == scale_program.BACKLOG + 1
     assert set(told["left"]) == {"pending", "completed"}
 

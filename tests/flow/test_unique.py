@@ -77,9 +77,9 @@ async def test_a_key_at_the_call_wins_over_the_decorator(engine: Engine) -> None
 async def test_a_dispatch_by_name_follows_what_workers_published(engine: Engine) -> None:
     adding(engine, unique=Unique(by=["a"], window=timedelta(hours=1)))
 
-    async with engine.running():
-        other = Engine(backend=engine.store)
-        async with other:
+    async with engine:
+        await engine.worker(burst=True).run()
+        async with Engine(backend=engine.store) as other:
             first = await other.dispatch("add", a=1)
             second = await other.dispatch("add", a=1, b=5)
             with pytest.raises(PayloadError, match="'a'"):

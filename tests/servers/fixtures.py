@@ -113,6 +113,12 @@ def store_url(request: pytest.FixtureRequest, prefix: str) -> str:
 
 
 @pytest.fixture
+def valkey_url(servers: dict[str, Server], prefix: str) -> str:
+    """A URL of the wheel's Valkey, with a prefix of its own."""
+    return f"{servers['valkey'].url}?prefix={prefix}"
+
+
+@pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
     """A Valkey that the test may hurt; it keeps what it is told, as `appendfsync always` does."""
     options = ("--appendonly", "yes", "--appendfsync", "always", "--loglevel", "notice")

@@ -147,7 +147,8 @@ async def test_those_that_were_claimed_ahead_are_told_when_they_begin() -> None:
     begun: list[str] = []
 
     async def listen() -> None:
-        begun.extend(found.claim.envelope.id for found in await group.slots.wait_begun())
+        await group.slots.wait_begun()
+        begun.extend(found.claim.envelope.id for found in group.slots.take_begun())
 
     listening = start(listen(), "listen")
     await checkpoint()
@@ -158,7 +159,7 @@ async def test_those_that_were_claimed_ahead_are_told_when_they_begin() -> None:
     await group.end(["ahead"])
 
 
-async def test_nothing_is_claimed_ahead_of_long_jobs_and_at_most_200_of_short_ones() -> None:
+async def test_nothing_is_claimed_ahead_of_long_jobs_and_at_most_500_of_short_ones() -> None:
     clock = ManualClock()
     pace = Pace(clock)
     assert pace.allowance() == 0
@@ -171,7 +172,7 @@ async def test_nothing_is_claimed_ahead_of_long_jobs_and_at_most_200_of_short_on
         for _ in range(1_000):
             pace.count()
         pace.allowance()
-    assert pace.allowance() == 200
+    assert pace.allowance() == 500
     await clock.advance(10.0)
 
     assert pace.allowance() == 0

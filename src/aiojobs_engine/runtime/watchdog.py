@@ -89,11 +89,16 @@ class Watchdog:
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch the running loop."""
+        """Begin to watch the running loop; where no thread can be started, the log says so."""
         self._loop = asyncio.get_running_loop()
         self._loop_thread = get_ident()
-        self._thread = Thread(target=self._watch, name="aiojobs-watchdog", daemon=True)
-        self._thread.start()
+        thread = Thread(target=self._watch, name="aiojobs-watchdog", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            logger.warning("a handler that blocks the loop will not be noticed: %s", error)
+        else:
+            self._thread = thread
 
     def stop(self) -> None:
         """Watch no more, and wait until the thread has ended; may be repeated."""

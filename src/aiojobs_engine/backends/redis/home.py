@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -21,6 +22,7 @@ Pick = Callable[[Sequence[JobEvent]], Sequence[int]]
 
 _WATCHES = 64
 _BOOT_MS = 2**44
+_boots_seen: WeakKeyDictionary[Clock, list[str]] = WeakKeyDictionary()
 _lane = msgspec.json.Decoder(Lane).decode
 
 
@@ -30,17 +32,16 @@ class Times:
     def __init__(self, clock: Clock | None) -> None:
         """Take `clock` instead of the server's; each of its boots begins after all instants of the last."""
         self._clock = clock
-        self._boot_id = "" if clock is None else clock.boot()[0]
-        self._boots = 0
 
     def now(self) -> tuple[int | str, int | str]:
         """The wall clock and the clock of leases."""
         if self._clock is None:
             return "", ""
         boot_id, since = self._clock.boot()
-        if boot_id != self._boot_id:
-            self._boot_id, self._boots = boot_id, self._boots + 1
-        return self._clock.now(), self._boots * _BOOT_MS + since
+        boots = _boots_seen.setdefault(self._clock, [])
+        if boot_id not in boots:
+            boots.append(boot_id)
+        return self._clock.now(), boots.index(boot_id) * _BOOT_MS + since
 
 
 class Home:

@@ -15,14 +15,14 @@ keeps what belongs to no queue. Before all of them stands the prefix of the URL,
     aiojobs:{*}:due         zset    place -> due at, of scheduled and retrying jobs      promote, cancel
     aiojobs:{*}:expiring    zset    place -> expires at, of queued jobs that may expire  claim, promote
     aiojobs:{*}:leases      zset    place -> end of the lease                            settle, rescue
-    aiojobs:{*}:ahead       set     place:token, of jobs claimed ahead and not begun     begin, settle, rescue
     aiojobs:{*}:claims      hash    worker -> its last claim's id and places             leave, beat
     aiojobs:{*}:ended:CODE  zset    place -> finished at, of final jobs that are no      retry, delete, prune
                                     chunks
     aiojobs:{*}:kept        zset    place -> end of the result                           prune
     aiojobs:{*}:uniques     zset    digest:place of unique jobs; of queue and key        with the job
     aiojobs:{*}:tally       hash    lane and code -> number of jobs                      its last job
-    aiojobs:{*}:chunks:P    zset    places of the chunks of the job P                    with the job
+    aiojobs:{*}:chunks:P    zset    places of the chunks or members of the job P         with the job
+    aiojobs:{*}:dependents:P zset   place:end of those that wait for the job P           its end
     aiojobs:{*}:rows:P      zset    failed rows of the job P, by number                  with the job
     aiojobs:{*}:faults:P    hash    row -> its JSON, its history, whether it is resolved with the job
     aiojobs:{*}:events      stream  n events as a JSON array b; c: events up to here     its bound
@@ -39,12 +39,14 @@ A *place* is a job's rank in the order of acceptance, and its address: microseco
 16 digits, each given once. A *lane* stands for a queue, a type and a version: 8 characters of a digest.
 Numbers stand for statuses, by their place in `STATUSES`.
 
-A *head* is 42 bytes (`HEAD`: lane, priority, expires at or -1, created at, total, three lengths) and three
-pieces of JSON that events are made of: `"id","type","kind","queue"`, the user, the parent's id. The envelope
+A *head* is 43 bytes (`HEAD`: three lengths, a byte that is not 0 when the job has a user, parent, total,
+priority or end, then lane, priority, expires at or -1, created at, total) and three pieces of JSON of those
+lengths, which events are made of: `"id","type","kind","queue"`, the user, the parent's id. The envelope
 follows it.
 
 A *state* is a MessagePack array: status, token, attempts, crashes, started at, finished at, worker, lane,
-rest, result; `false` where there is none. The rest is a map of what few jobs have: `rows.Rest`.
+rest, result; `false` where there is none. An eleventh, `true`, stands in that of a job which was claimed
+ahead and has not begun. The rest is a map of what few jobs have: `rows.Rest`.
 """
 
 from base64 import urlsafe_b64encode
@@ -70,7 +72,7 @@ STATUSES = (
     Status.EXPIRED,
 )
 CODES = {status: code for code, status in enumerate(STATUSES)}
-HEAD = Struct("<8sidddHHH")
+HEAD = Struct("<HHHB8siddd")
 SHARED = "*"
 LANE_CHARS = 8
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from struct import Struct
 from typing import Any
 
 import msgspec
 
 from aiojobs_engine.backends.redis.keys import CODES, HEAD, STATUSES, Lane, lane_name
-from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope
+from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_linked
 from aiojobs_engine.core.errors import PayloadError
 from aiojobs_engine.core.instant import Instant, moment
+from aiojobs_engine.core.needs import BATCH
 from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.core.status import (
     Counters,
@@ -21,9 +23,10 @@ from aiojobs_engine.core.status import (
     eta_seconds,
 )
 from aiojobs_engine.core.uniqueness import UniqueKey
-from aiojobs_engine.ports.backend import Result, Settlement
+from aiojobs_engine.ports.backend import Result
 
 _NEVER = -1.0
+_LENGTHS = Struct("<HHH")
 _KEY_BYTES = 16
 _UNDER_WAY = frozenset({Status.PROCESSING, Status.WAITING})
 _FINAL_CODES = frozenset(CODES[status] for status in FINAL)
@@ -46,6 +49,8 @@ class Rest(msgspec.Struct, gc=False):
         chunks, open: of a bulk job, how many there are, and how many have not ended.
         told: when the progress of a bulk job was told last.
         unique: the digest of a unique job's queue and key.
+        batch, member, left: it is a batch, it is a member of one, it was one.
+        needs: how many jobs it waits for; `waited` when others wait for it.
     """
 
     due: int | None = None
@@ -65,6 +70,11 @@ class Rest(msgspec.Struct, gc=False):
     open: int = 0
     told: int | None = None
     unique: str | None = None
+    batch: bool = False
+    member: bool = False
+    left: bool = False
+    needs: int = 0
+    waited: bool = False
 
 
 class State(msgspec.Struct, array_like=True, gc=False):
@@ -80,6 +90,7 @@ class State(msgspec.Struct, array_like=True, gc=False):
     lane: str
     rest: Rest | bool
     result: str | bool
+    ahead: bool = False
 
     @property
     def extra(self) -> Rest:
@@ -146,21 +157,37 @@ def encoded_job(envelope: Envelope, lanes: Lanes, bodies: list[bytes]) -> tuple[
     user = b"null" if envelope.user_id is None else encode(envelope.user_id)
     parent = b"null" if envelope.parent_id is None else encode(envelope.parent_id)
     expires = _NEVER if envelope.expires_at is None else envelope.expires_at
+    has_more = (
+        envelope.priority
+        or envelope.total
+        or envelope.expires_at is not None
+        or envelope.user_id is not None
+        or envelope.parent_id is not None
+    )
     head = HEAD.pack(
+        len(ident),
+        len(user),
+        len(parent),
+        1 if has_more else 0,
         lane,
         envelope.priority,
         expires,
         envelope.created_at,
         envelope.total,
-        len(ident),
-        len(user),
-        len(parent),
     )
     due = False if envelope.scheduled_at is None else envelope.scheduled_at
     bodies.append(b"".join((head, ident, user, parent, encode_envelope(envelope))))
     number = len(bodies)
     rule = envelope.unique
     return envelope.id, number, due, lane_json, rule is not None and _encoded_rule(envelope, rule, bodies)
+
+
+def encoded_links(envelope: Envelope) -> tuple[Any, ...] | bool:
+    """What `enqueue.lua` takes for what binds a job to others, False when nothing does."""
+    if not is_linked(envelope):
+        return False
+    needs = [(need.job_id, need.when.value) for need in envelope.needs]
+    return envelope.kind == BATCH, envelope.parent_id or False, needs
 
 
 def _encoded_rule(envelope: Envelope, rule: UniqueKey, bodies: list[bytes]) -> tuple[Any, ...]:
@@ -192,8 +219,7 @@ def _halves(envelope: Envelope) -> tuple[bytes, bytes]:
 
 def envelope_part(body: bytes) -> bytes:
     """The encoded envelope of a body."""
-    *_, ident, user, parent = HEAD.unpack_from(body)
-    return body[HEAD.size + ident + user + parent :]
+    return body[HEAD.size + sum(_LENGTHS.unpack_from(body)) :]
 
 
 def envelope_of(body: bytes) -> Envelope:
@@ -235,41 +261,6 @@ def counters_of_run(state: State, envelope: Envelope) -> Counters:
         return present
     succeeded, failed, skipped = rest.kept or (0, 0, 0)
     return Counters(succeeded, failed, skipped, max(present.total, succeeded + failed))
-
-
-def encoded_settlement(settlement: Settlement) -> tuple[Any, ...]:
-    """What `settle.lua` takes for a settlement."""
-    lease = settlement.lease
-    return (
-        str(lease.ref),
-        lease.token,
-        CODES[settlement.status],
-        settlement.attempts,
-        settlement.crashes,
-        encode(settlement.event).decode(),
-        False if settlement.result is None else settlement.result.decode(),
-        False if settlement.result is None or settlement.result_until is None else settlement.result_until,
-        _rest_of(settlement),
-    )
-
-
-def _rest_of(settlement: Settlement) -> dict[str, Any] | bool:
-    rest: dict[str, Any] = {}
-    if settlement.due_at is not None:
-        rest["due"] = settlement.due_at
-    if settlement.error is not None:
-        rest["error"] = encode(settlement.error).decode()
-    if settlement.counters is not None:
-        rest["counters"] = encoded_counters(settlement.counters)
-    if settlement.message is not None:
-        rest["message"] = settlement.message
-    if settlement.cursor is not None:
-        rest["cursor"] = settlement.cursor.decode()
-    if settlement.faults:
-        rest["faults"] = [encoded_fault(fault) for fault in settlement.faults]
-    if settlement.resolved is not None:
-        rest["resolved"] = settlement.resolved
-    return rest or False
 
 
 def encoded_fault(fault: RowFault) -> tuple[int, str, str, str | bool]:

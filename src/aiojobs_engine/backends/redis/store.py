@@ -18,11 +18,12 @@ from aiojobs_engine.backends.redis.rows import (
     encode,
     encoded_counters,
     encoded_job,
-    encoded_settlement,
+    encoded_links,
     envelope_of,
     envelope_part,
     state_of,
 )
+from aiojobs_engine.backends.redis.settlements import encoded_settlements
 from aiojobs_engine.backends.redis.stream import RedisStream
 from aiojobs_engine.core.envelope import Envelope, is_same_job
 from aiojobs_engine.core.instant import Instant
@@ -66,8 +67,16 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisStream):
         first: dict[str, Envelope] = {}
         for envelope in envelopes:
             first.setdefault(envelope.id, envelope)
-        jobs = [encoded_job(envelope, home.lanes, bodies) for envelope in first.values()]
-        answers = dict(zip(first, await home.write("enqueue", jobs, bodies), strict=True))
+        jobs = [
+            (*encoded_job(envelope, home.lanes, bodies), encoded_links(envelope))
+            for envelope in first.values()
+        ]
+        entry, replies, *missing = await home.run("enqueue", jobs, bodies)
+        home.told(entry)
+        if missing:
+            name = missing[0].decode()
+            return [Enqueued(envelope.id, created=False, missing=name) for envelope in envelopes]
+        answers = dict(zip(first, replies, strict=True))
         if len(jobs) == len(envelopes) and all(answer == 1 for answer in answers.values()):
             return [Enqueued(envelope.id, created=True) for envelope in envelopes]
         told: list[Enqueued] = []
@@ -109,7 +118,8 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisStream):
     async def begin(self, leases: Sequence[Lease]) -> None:
         """Note that jobs which were claimed ahead run now; see the port."""
         if leases:
-            await self._home.run("begin", [f"{lease.ref}:{lease.token}" for lease in leases])
+            places = [str(lease.ref) for lease in leases]
+            await self._home.run("begin", (places, [lease.token for lease in leases]))
 
     async def extend(self, leases: Sequence[Lease], lease: float) -> list[LeaseStatus]:
         """Let leases end `lease` seconds from now; see the port."""
@@ -123,7 +133,7 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisStream):
         """End runs; see the port."""
         if not settlements:
             return []
-        answers = await self._home.write("settle", [encoded_settlement(each) for each in settlements])
+        answers = await self._home.write("settle", encoded_settlements(settlements))
         return [answer == 1 for answer in answers]
 
     async def record(self, records: Sequence[Record]) -> list[bool]:

@@ -9,7 +9,7 @@ local answers, jobs = {}, by_ids(request)
 for index = 1, #request do
   local job = jobs[index]
   local before = job and job.code or -1
-  local is_done = job and (before == CANCELLED or (not job.x.parent and cancel(job)))
+  local is_done = job and (before == CANCELLED or (not is_chunk(job) and cancel(job)))
   answers[2 * index - 1], answers[2 * index] = before, is_done and 1 or 0
 end
 save()

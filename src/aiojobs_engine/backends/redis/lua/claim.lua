@@ -33,7 +33,6 @@ local more = expire(EXPIRE_MANY) == EXPIRE_MANY
 save()
 if more then return {1, at, finish(), 1} end
 
--- The heads of the lanes that hold something, read in portions.
 local paused, heads = {}, {}
 for _, queue in ipairs(redis.call('SMEMBERS', P .. 'paused')) do paused[queue] = true end
 for _, lane in ipairs(lanes) do
@@ -42,84 +41,99 @@ for _, lane in ipairs(lanes) do
     if size > 0 then heads[#heads + 1] = {lane = lane[1], size = size, read = 0, taken = 0} end
   end
 end
-local portion = #heads > 1 and math.max(16, math.ceil(2 * limit / #heads)) or limit
 
-local function refill(head)
-  head.entries = redis.call('ZRANGE', LANE .. head.lane, head.read, head.read + portion - 1, 'WITHSCORES')
-  head.read, head.at = head.read + #head.entries / 2, 1
-  head.seq, head.score = head.entries[1], tonumber(head.entries[2])
-end
+-- The first of several lanes, by priority, then by place; lanes are read in portions.
+local function merge()
+  local portion = math.max(16, math.ceil(2 * limit / #heads))
+  local chosen, lane_of = {}, {}
 
-local function advance(head)
-  head.taken, head.at = head.taken + 1, head.at + 2
-  head.seq, head.score = head.entries[head.at], tonumber(head.entries[head.at + 1])
-  if not head.seq and head.read < head.size then refill(head) end
-end
-
-local seqs, lane_of = {}, {}
-for _, head in ipairs(heads) do refill(head) end
-while #seqs < limit do
-  local first
-  for _, head in ipairs(heads) do
-    if head.seq and (not first or head.score < first.score
-        or (head.score == first.score and head.seq < first.seq)) then
-      first = head
-    end
+  local function refill(head)
+    local last = head.read + portion - 1
+    head.entries = redis.call('ZRANGE', LANE .. head.lane, head.read, last, 'WITHSCORES')
+    head.read, head.at = head.read + #head.entries / 2, 1
+    head.seq, head.score = head.entries[1], tonumber(head.entries[2])
   end
-  if not first then break end
-  seqs[#seqs + 1] = first.seq
-  lane_of[#seqs] = first.lane
-  advance(first)
+
+  for _, head in ipairs(heads) do refill(head) end
+  while #chosen < limit do
+    local first
+    for _, head in ipairs(heads) do
+      if head.seq and (not first or head.score < first.score
+          or (head.score == first.score and head.seq < first.seq)) then
+        first = head
+      end
+    end
+    if not first then break end
+    chosen[#chosen + 1], lane_of[#chosen + 1] = first.seq, first.lane
+    first.taken, first.at = first.taken + 1, first.at + 2
+    first.seq, first.score = first.entries[first.at], tonumber(first.entries[first.at + 1])
+    if not first.seq and first.read < first.size then refill(first) end
+  end
+  return chosen, lane_of
+end
+
+local seqs, lane_of
+if #heads == 1 then
+  seqs = redis.call('ZRANGE', LANE .. heads[1].lane, 0, limit - 1)
+  heads[1].taken = #seqs
+else
+  seqs, lane_of = merge()
 end
 if #seqs == 0 then return {1, at, finish(), 0} end
 
 local states, bodies = fetch('HMGET', STATE, seqs), fetch('HMGET', BODY, seqs)
-local until_ = string.format('%.0f', elapsed + lease)
+local until_, at_once = string.format('%.0f', elapsed + lease), math.max(0, limit - ahead)
 local by = ',' .. cjson.encode(worker) .. ']'
-local answer, fields, leases, waiting, begun, expiring = {1, at, false, 0}, {}, {}, {}, {}, {}
-local number = 0
-for index, seq in ipairs(seqs) do
-  local body, state, lane = bodies[index], states[index], lane_of[index]
-  local expires, total, ident, user, kin, _
-  if body and #body > HEAD_BYTES then
-    _, _, expires, _, total, ident, user, kin = struct.unpack(HEAD, body)
+local common = ',1,' .. at .. ',"",'
+local answer, fields, leases, events, number = {1, at, false, 0}, {}, {}, #told, 0
+local begun, waiting = {}, {}
+
+local function is_whole(body)
+  if #body <= HEAD_BYTES then return false end
+  local a, b, c, d, e, f = string.byte(body, 1, 6)
+  return HEAD_BYTES + a + c + e + 256 * (b + d + f) < #body
+end
+
+-- The state of a first run, which all that are claimed of a lane share.
+local function first_run(lane, is_ahead)
+  local states_of = is_ahead and waiting or begun
+  local state = states_of[lane]
+  if not state then
+    state = cmsgpack.pack({PROCESSING, 1, 0, 0, now, false, worker, lane, false, false, is_ahead or nil})
+    states_of[lane] = state
   end
+  return state
+end
+
+for index, seq in ipairs(seqs) do
+  local body, state, lane = bodies[index], states[index], lane_of and lane_of[index] or heads[1].lane
   -- A body that is gone or damaged stays behind: its job is off its lane, and is in nobody's way.
-  if ident and HEAD_BYTES + ident + user + kin < #body and (not state or pcall(cmsgpack.unpack, state)) then
+  if body and is_whole(body) and (not state or pcall(cmsgpack.unpack, state)) then
+    local ident, user, kin, flags = pieces(body)
     number = number + 1
-    local attempt, sums
-    local from = HEAD_BYTES + 1
     if not state then
-      local now_running = begun[lane]
-      if not now_running then
-        now_running = cmsgpack.pack({PROCESSING, 1, 0, 0, now, false, worker, lane, false, false})
-        begun[lane] = now_running
+      local total = 0
+      if flags ~= 0 then
+        local _, _, _, _, _, _, _, _, own = struct.unpack(HEAD, body)
+        total = own
       end
-      fields[#fields + 1], fields[#fields + 2] = seq, now_running
-      attempt, sums = 1, '",0,' .. total .. ',0,0,'
+      told[events + number] = '["JobStarted",' .. ident .. ',"processing",0,' .. total .. ',0,0,' .. user .. common
+        .. kin .. by
+      fields[2 * number - 1], fields[2 * number] = seq, first_run(lane, number > at_once)
       state = ''
     else
       local job = job_of(seq, state, body)
       job.token, job.code, job.started, job.worker = job.token + 1, PROCESSING, now, worker
-      local run = counters(job)
+      job.ahead = number > at_once
+      tell('JobStarted', job, by)
+      told[#told] = string.sub(told[#told], 1, -2)
       state = packed(job)
-      fields[#fields + 1], fields[#fields + 2] = seq, state
-      attempt = job.attempts + 1
-      sums = '",' .. run[1] + run[2] .. ',' .. run[4] .. ',' .. run[1] .. ',' .. run[2] .. ','
+      fields[2 * number - 1], fields[2 * number] = seq, state
     end
     count(lane, PROCESSING, 1)
-    leases[#leases + 1], leases[#leases + 2] = until_, seq
-    if expires >= 0 then expiring[#expiring + 1] = seq end
-    told[#told + 1] = '["JobStarted",' .. string.sub(body, from, from + ident - 1) .. ',"processing' .. sums
-      .. string.sub(body, from + ident, from + ident + user - 1) .. ',' .. attempt .. ',' .. at .. ',"",'
-      .. string.sub(body, from + ident + user, from + ident + user + kin - 1) .. by
-    answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = seq, state, body
+    leases[2 * number - 1], leases[2 * number] = until_, seq
+    answer[3 * number + 2], answer[3 * number + 3], answer[3 * number + 4] = seq, state, body
   end
-end
-for index = math.max(0, limit - ahead) + 1, number do
-  local state = answer[3 * index + 3]
-  local token = state == '' and 1 or cmsgpack.unpack(state)[2]
-  waiting[#waiting + 1] = answer[3 * index + 2] .. ':' .. token
 end
 for _, head in ipairs(heads) do
   if head.taken > 0 then
@@ -129,8 +143,7 @@ for _, head in ipairs(heads) do
 end
 send('HSET', STATE, fields)
 send('ZADD', LEASES, leases)
-send('ZREM', EXPIRING, expiring)
-send('SADD', AHEAD, waiting)
+if redis.call('ZCARD', EXPIRING) > 0 then send('ZREM', EXPIRING, seqs) end
 redis.call('HSET', P .. 'claims', worker, id .. ' ' .. table.concat(seqs, ' '))
 answer[3] = finish()
 return answer

@@ -2,12 +2,14 @@
 --[[ Stores new jobs with their `JobCreated`; those whose id is stored already are left as they are.
 
 Uses base, ledger, kin.
-Request  jobs, each {id, number of its body, due in ms or false, lane as JSON, unique or false}; no id twice.
+Request  jobs, each {id, number of its body, due in ms or false, lane as JSON, unique or false, links or false}; no id
+         twice. Links are {true of a batch, id of the batch that it is a member of or false, needs as {id, end}}.
          What is unique is {digest of queue and key, codes that keep others out as a set of text keys, window in ms
          or false, true to replace, longest wait in ms or false, numbers of the two parts of its envelope before
          and after the time of its dispatch}
 Returns  the events' entry, then for each job 1 when it was stored, the body of the one that has its id, or
-         {the id of the one that keeps it out}
+         {the id of the one that keeps it out}; when a job is bound to one that is not there, nothing is stored, and
+         the answer is false, no jobs, and the id of that one
 ]]
 local function holder_of(given)
   local rule = given[5]
@@ -20,19 +22,20 @@ end
 -- Gives a job that waits everything of a new one but its id, its place and the time of its dispatch.
 local function replace(job, given)
   local before, body, rule, id = job.code, ARGV[5 + given[2]], given[5], id_of(job)
-  local lane, priority, expires, _, total, ident, user, kin = struct.unpack(HEAD, body)
-  local from, due = HEAD_BYTES + 1, given[3]
+  local _, user_bytes, kin_bytes, flags, lane, priority, expires, _, total = struct.unpack(HEAD, body)
+  local ident, user, kin = pieces(body)
+  local due = given[3]
   if due and rule[5] then due = math.min(due, job.created + rule[5]) end
-  local stands = '"' .. id .. '"' .. string.sub(body, from + #given[1] + 2, from + ident - 1)
-  local rest = string.sub(body, from + ident, from + ident + user + kin - 1)
+  local stands = '"' .. id .. '"' .. string.sub(ident, #given[1] + 3)
   local envelope = '{"id":"' .. id .. '"' .. ARGV[5 + rule[6]] .. string.format('%.0f', job.created)
     .. (due and string.format(',"scheduled_at":%.0f', due) or '') .. ARGV[5 + rule[7]]
   unshelve(job)
   redis.call('HSET', BODY, job.seq,
-    struct.pack(HEAD, lane, priority, expires, job.created, total, #stands, user, kin) .. stands .. rest .. envelope)
+    struct.pack(HEAD, #stands, user_bytes, kin_bytes, flags, lane, priority, expires, job.created, total)
+      .. stands .. user .. kin .. envelope)
   redis.call('HSETNX', P .. 'lanes', lane, given[4])
   job.lane, job.priority, job.expires, job.total, job.ident = lane, priority, expires, total, stands
-  job.user, job.parent = string.sub(rest, 1, user), string.sub(rest, user + 1)
+  job.user, job.parent = user, kin
   job.x.due, job.x.free = due or nil, nil
   job.code = (not due or due <= now) and PENDING or SCHEDULED
   shelve(job)
@@ -56,22 +59,97 @@ local function enqueue_unique(given)
   return {id_of(job)}
 end
 
-local ids, fresh, answers, held, is_plain = {}, {}, {}, {}, true
+local function takes_members(here, id)
+  local batch = by_ids({id})[1]
+  if not batch then return here[id] and here[id][6] and here[id][6][1] end
+  return batch.x.batch and batch.code == WAITING and not batch.x.cancelling
+end
+
+-- A job that a new one names and that is not stored, or takes no members; nil when all is there.
+local function missing_link(stored)
+  local here = {}
+  for index, given in ipairs(request) do
+    local links = given[6]
+    if links and not stored[index] then
+      if links[2] and not takes_members(here, links[2]) then return links[2] end
+      for _, need in ipairs(links[3]) do
+        if not here[need[1]] and not redis.call('ZSCORE', JOBS, need[1]) then return need[1] end
+      end
+    end
+    here[given[1]] = given
+  end
+  return nil
+end
+
+-- Stores a new job whose links are all there.
+local function add_linked(given)
+  local links, open, all_met, why, formers = given[6], 0, true, nil, {}
+  for _, need in ipairs(links[3]) do
+    local key = need[1] .. ' ' .. need[2]
+    if not formers[key] then
+      local former = by_ids({need[1]})[1]
+      local is_met = verdict(need[2], former)
+      formers[key] = true
+      formers[#formers + 1] = {former, need[2], is_met}
+      all_met = all_met and is_met
+      if is_met == nil then open = open + 1 end
+      if is_met == false then why = unmet(former, former.code) end
+    end
+  end
+  local batch, waits = links[2] and by_ids({links[2]})[1], links[1] or not all_met
+  local job = get(add({given}, batch, false, waits))
+  if batch then
+    local sums = counters(batch)
+    batch.x.counters = {sums[1], sums[2], sums[3], sums[4] + 1}
+  end
+  change(job)
+  if links[1] then
+    job.started, job.x.batch, job.x.open = now, true, 1 -- held until the call that brings its members is over
+  elseif waits then
+    job.x.needs, job.x.error = open > 0 and open or nil, why
+    for _, each in ipairs(formers) do
+      if each[3] == nil then wait_for(job, each[2], each[1]) end
+    end
+  end
+  return job
+end
+
+-- Lets go of new batches now that their members are stored, and cancels what can't start any more.
+local function close_batches(linked)
+  for _, job in ipairs(linked) do
+    if job.x.batch then
+      job.x.open = job.x.open - 1
+      end_if_done(job)
+    elseif job.x.error and job.code == WAITING then
+      cancel_waiting(job)
+    end
+  end
+end
+
+local ids, fresh, answers, held, linked, is_plain, is_linked = {}, {}, {}, {}, {}, true, false
 for index, job in ipairs(request) do
   ids[index] = job[1]
-  is_plain = is_plain and not job[5]
+  is_plain = is_plain and not job[5] and not job[6]
+  is_linked = is_linked or job[6]
 end
-for index, seq in ipairs(fetch('ZMSCORE', JOBS, ids)) do
+local stored = fetch('ZMSCORE', JOBS, ids)
+if is_linked then
+  local missing = missing_link(stored)
+  if missing then return {false, {}, missing} end
+end
+for index, given in ipairs(request) do
   answers[index] = 1
-  if seq then
-    held[#held + 1] = seq
-    answers[index] = seq
-  elseif not is_plain and request[index][5] then
-    answers[index] = enqueue_unique(request[index])
-  elseif not is_plain then
-    add({request[index]})
+  if stored[index] then
+    held[#held + 1] = stored[index]
+    answers[index] = stored[index]
+  elseif is_plain then
+    fresh[#fresh + 1] = given
+  elseif given[6] then
+    linked[#linked + 1] = add_linked(given)
+  elseif given[5] then
+    answers[index] = enqueue_unique(given)
   else
-    fresh[#fresh + 1] = request[index]
+    add({given})
   end
 end
 local bodies, next_body = fetch('HMGET', BODY, held), 1
@@ -82,5 +160,6 @@ for index, answer in ipairs(answers) do
   end
 end
 add(fresh)
+close_batches(linked)
 save()
 return {finish(), answers}

@@ -17,7 +17,7 @@ for index = 1, #lanes, 2 do
       if due then
         oldest = math.min(due, oldest or due)
       elseif bodies[number] then
-        local _, _, _, created = struct.unpack(HEAD, bodies[number])
+        local _, _, _, _, _, _, _, created = struct.unpack(HEAD, bodies[number])
         oldest = math.min(created, oldest or created)
       end
     end

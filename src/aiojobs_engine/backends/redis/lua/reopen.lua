@@ -13,7 +13,7 @@ for index, seq in ipairs(fetch('ZMSCORE', JOBS, ids)) do
     fresh[#fresh + 1] = request[2][index]
   end
 end
-if not parent or parent.x.parent or #fresh == 0 or (parent.code ~= PARTIAL and parent.code ~= FAILED) then
+if not parent or parent.x.parent or parent.x.batch or #fresh == 0 or (parent.code ~= PARTIAL and parent.code ~= FAILED) then
   return {false, 0}
 end
 parent.x.epoch = (parent.x.epoch or 0) + 1

@@ -15,14 +15,12 @@ for index, seq in ipairs(seqs) do
   if job and job.code == PROCESSING then
     local lost = job.worker or ''
     tell('LeaseLost', job, ',' .. cjson.encode(lost))
-    local was_ahead = redis.call('SREM', AHEAD, seq .. ':' .. job.token)
     job.token = job.token + 1
     job.worker = request[1]
-    if was_ahead == 1 then redis.call('SADD', AHEAD, seq .. ':' .. job.token) end
     redis.call('ZADD', LEASES, until_, seq)
     change(job)
     answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = seq, packed(job), bodies[index]
-    answer[#answer + 1], answer[#answer + 2] = lost, 1 - was_ahead
+    answer[#answer + 1], answer[#answer + 2] = lost, job.ahead and 0 or 1
   else
     redis.call('ZREM', LEASES, seq)
   end

@@ -8,8 +8,26 @@ Returns  the events' entry, then of each 1 when it was allowed
 local answers, jobs = {}, by_ids(request)
 
 local function is_legal(job)
-  return not job.x.parent and not job.removed and (job.code == FAILED or job.code == CANCELLED
+  return not is_chunk(job) and not job.x.batch and not job.removed and (job.code == FAILED or job.code == CANCELLED
     or job.code == DISCARDED or job.code == EXPIRED)
+end
+
+-- Takes a member that starts anew back into its batch, or out of it when the batch takes it no more.
+local function rejoin(job, x)
+  local batch = job.x.parent and get(job.x.parent)
+  if not batch then return end
+  change(batch)
+  if batch.code == WAITING and not batch.x.cancelling then
+    local sums = counters(batch)
+    batch.x.open = batch.x.open + 1
+    batch.x.counters = {sums[1], sums[2] - 1, sums[3], sums[4]}
+    x.parent, x.member = batch.seq, true
+  else
+    redis.call('ZREM', P .. 'chunks:' .. batch.seq, job.seq)
+    batch.x.chunks = batch.x.chunks - 1
+    x.left = true
+    job.parent = 'null'
+  end
 end
 
 for index = 1, #request do
@@ -21,7 +39,9 @@ for index = 1, #request do
     redis.call('ZREM', KEPT, job.seq)
     local epoch = (job.x.epoch or 0) + 1
     unshelve(job)
-    job.x = {epoch = epoch, due = now, free = true, unique = job.x.unique}
+    local x = {epoch = epoch, due = now, free = true, unique = job.x.unique, left = job.x.left}
+    rejoin(job, x)
+    job.x = x
     job.result, job.started, job.finished, job.attempts, job.crashes = false, false, false, 0, 0
     job.code = PENDING
     shelve(job)

@@ -2,42 +2,48 @@
 --[[ Ends runs: state, counters, parent, failed rows and events of each together; stale ones change nothing.
 
 Uses base, ledger, kin.
-Request  settlements, each {place, token, status, attempts, crashes, event as JSON, result or false,
-         its end in ms or false, rest or false}; rest has due, error, counters, message, cursor, faults, resolved
-Returns  the events' entry, then of each 1 when it holds, 0 when its lease is stale
+Request  settlements and groups of them, in order. A settlement is {place, token, status, attempts, crashes, event
+         as JSON, result or false, its end in ms or false, rest or false}; rest has due, error, counters, message,
+         cursor, faults, resolved. A group is runs that end alike, with nothing of their own to say: {places, token,
+         status, attempts, crashes, lengths of their events as JSON, these events in a row with commas}
+Returns  the events' entry, then of each run 1 when it holds, 0 when its lease is stale
 ]]
-local seqs = {}
-for index, settlement in ipairs(request) do seqs[index] = settlement[1] end
-local states, answers = fetch('HMGET', STATE, seqs), {}
-local known, made, written, settled = {}, {}, {}, {}
-local fields, leases, ended, kept, begun = {}, {}, {}, {}, {}
+local answers, known, settled = {}, {}, {}
+local fields, leases, ended, kept, written = {}, {}, {}, {}, 0
 
--- The end of a job that has nothing but a state; `job` is shared by all jobs of the same state.
-local function end_plainly(seq, job, state, settlement)
-  local code, result, result_until = settlement[3], settlement[7], settlement[8]
-  local key = not result and code .. ' ' .. settlement[4] .. ' ' .. settlement[5] .. state
-  local after = key and made[key]
-  if not after then
-    after = cmsgpack.pack({code, job[2], settlement[4], settlement[5], job[5], now, false, job[8],
-      result_until and {ends = result_until} or false, result})
-    if key then made[key] = after end
+-- The state after the end of a run of which nothing but the state is known; jobs of the same state share it.
+local function state_after(job, code, attempts, crashes)
+  if job.after and job.code == code and job.attempts == attempts and job.crashes == crashes then
+    return job.after
   end
-  settled[seq] = true
-  fields[#fields + 1], fields[#fields + 2] = seq, after
-  leases[#leases + 1] = seq
-  begun[#begun + 1] = seq .. ':' .. job[2]
+  job.code, job.attempts, job.crashes = code, attempts, crashes
+  job.after = cmsgpack.pack({code, job[2], attempts, crashes, job[5], now, false, job[8], false, false})
+  return job.after
+end
+
+local function write_end(seq, job, code, after)
+  settled[seq] = job[2]
+  fields[2 * written + 1], fields[2 * written + 2] = seq, after
+  written = written + 1
+  leases[written] = seq
   local shelf = ended[code]
   if not shelf then
-    shelf = {}
+    shelf = {size = 0, lanes = {}}
     ended[code] = shelf
   end
-  shelf[#shelf + 1], shelf[#shelf + 2] = at, seq
-  if result_until then
-    kept[#kept + 1], kept[#kept + 2] = string.format('%.0f', result_until), seq
+  local size, lane = shelf.size, job[8]
+  shelf[size + 1], shelf[size + 2] = at, seq
+  shelf.size = size + 2
+  shelf.lanes[lane] = (shelf.lanes[lane] or 0) + 1
+end
+
+local function known_state(state)
+  local job = known[state]
+  if not job then
+    job = cmsgpack.unpack(state)
+    known[state] = job
   end
-  count(job[8], PROCESSING, -1)
-  count(job[8], code, 1)
-  told[#told + 1] = settlement[6]
+  return job
 end
 
 local function keep_result(job, result, result_until)
@@ -81,31 +87,83 @@ local function end_run(job, settlement)
   end
 end
 
-for index, settlement in ipairs(request) do
-  local seq, state = settlement[1], states[index]
-  local job = state and (known[state] or cmsgpack.unpack(state))
-  answers[index] = 0
-  if job then
-    known[state] = job
-    if settled[seq] then
-      answers[index] = job[2] == settlement[2] and 1 or 0
-    elseif not ledger[seq] and job[1] == PROCESSING and job[2] == settlement[2] and not job[9]
-        and settlement[3] >= COMPLETED and not settlement[9] then
-      end_plainly(seq, job, state, settlement)
-      answers[index] = 1
-    else
-      local whole = get(seq)
-      if whole and whole.token == settlement[2] and whole.token > 0 then
-        if whole.code == PROCESSING then end_run(whole, settlement) end
-        answers[index] = 1
-      end
+-- Ends one run, and says whether its lease holds.
+local function settle(seq, token, state, settlement)
+  if not state then return 0 end
+  if settled[seq] then return settled[seq] == token and 1 or 0 end
+  local job = not ledger[seq] and known_state(state)
+  if job and job[1] == PROCESSING and job[2] == token and not job[9] and settlement[3] >= COMPLETED
+      and not settlement[9] then
+    local result, ends = settlement[7], settlement[8]
+    write_end(seq, job, settlement[3], cmsgpack.pack({settlement[3], token, settlement[4], settlement[5], job[5], now,
+      false, job[8], ends and {ends = ends} or false, result}))
+    if ends then kept[#kept + 1], kept[#kept + 2] = string.format('%.0f', ends), seq end
+    told[#told + 1] = settlement[6]
+    return 1
+  end
+  local whole = get(seq)
+  if not whole or whole.token ~= token or token <= 0 then return 0 end
+  if whole.code == PROCESSING then end_run(whole, settlement) end
+  return 1
+end
+
+-- Whether all runs of a group end by their state alone; each place stands in it once.
+local function is_plain(group, states)
+  if group[3] < COMPLETED then return false end
+  local seen = {}
+  for index, seq in ipairs(group[1]) do
+    local state = states[index]
+    if not state or ledger[seq] or settled[seq] or seen[seq] then return false end
+    local job = known_state(state)
+    if job[1] ~= PROCESSING or job[2] ~= group[2] or job[9] then return false end
+    seen[seq] = true
+  end
+  return true
+end
+
+local function settle_group(group)
+  local places, token, code, attempts, crashes = group[1], group[2], group[3], group[4], group[5]
+  local states, from, size = fetch('HMGET', STATE, places), 1, #answers
+  if is_plain(group, states) then
+    for index, seq in ipairs(places) do
+      local job = known_state(states[index])
+      write_end(seq, job, code, state_after(job, code, attempts, crashes))
+      answers[size + index] = 1
     end
+    told[#told + 1] = group[7]
+    told_many = told_many + #places - 1
+    return
+  end
+  for index, seq in ipairs(places) do
+    local event = string.sub(group[7], from, from + group[6][index] - 1)
+    from = from + group[6][index] + 1
+    answers[size + index] = settle(seq, token, states[index],
+      {seq, token, code, attempts, crashes, event, false, false, false})
   end
 end
+
+local seqs, states = {}, {}
+for _, each in ipairs(request) do
+  if type(each[1]) == 'string' then seqs[#seqs + 1] = each[1] end
+end
+for index, state in ipairs(fetch('HMGET', STATE, seqs)) do states[seqs[index]] = state end
+for _, each in ipairs(request) do
+  if type(each[1]) == 'table' then
+    settle_group(each)
+  else
+    answers[#answers + 1] = settle(each[1], each[2], states[each[1]], each)
+  end
+end
+
 send('HSET', STATE, fields)
 send('ZREM', LEASES, leases)
-send('SREM', AHEAD, begun)
 send('ZADD', KEPT, kept)
-for code, entries in pairs(ended) do send('ZADD', ENDED .. code, entries) end
+for code, shelf in pairs(ended) do
+  send('ZADD', ENDED .. code, shelf)
+  for lane, number in pairs(shelf.lanes) do
+    count(lane, PROCESSING, -number)
+    count(lane, code, number)
+  end
+end
 save()
 return {finish(), answers}

@@ -10,14 +10,14 @@ ARGV  1 now       wall clock in ms, empty for that of the server; only tests set
 ]]
 local P = string.sub(KEYS[1], 1, -5)
 local META, JOBS, BODY, STATE, TALLY = KEYS[1], P .. 'jobs', P .. 'body', P .. 'state', P .. 'tally'
-local LEASES, DUE, EXPIRING, KEPT, AHEAD = P .. 'leases', P .. 'due', P .. 'expiring', P .. 'kept', P .. 'ahead'
+local LEASES, DUE, EXPIRING, KEPT = P .. 'leases', P .. 'due', P .. 'expiring', P .. 'kept'
 local LANE, ENDED, EVENTS = P .. 'lane:', P .. 'ended:', P .. 'events'
 local SCHEDULED, WAITING, PENDING, PROCESSING, PAUSED, RETRYING = 0, 1, 2, 3, 4, 5
 local COMPLETED, PARTIAL, FAILED, CANCELLED, DISCARDED, EXPIRED = 6, 7, 8, 9, 10, 11
 local NAMES = {[0] = 'scheduled', 'waiting', 'pending', 'processing', 'paused', 'retrying', 'completed',
   'partial', 'failed', 'cancelled', 'discarded', 'expired'}
 local MANY = 4000
-local HEAD, HEAD_BYTES = '<c8i4dddHHH', 42
+local HEAD, HEAD_BYTES = '<HHHBc8i4ddd', 43
 
 local clock = redis.call('TIME')
 local micros = clock[1] * 1000000 + clock[2]
@@ -45,6 +45,18 @@ local function fetch(command, key, fields)
   return found
 end
 
+-- The pieces of JSON in a head: who the job is, its user, its parent; how much of the body they take; and whether
+-- the job has a user, a parent, a total, a priority or an end, none of which most jobs have.
+local function pieces(body)
+  local a, b, c, d, e, f, flags = string.byte(body, 1, 7)
+  local ident = HEAD_BYTES + a + 256 * b
+  local user = ident + c + 256 * d
+  if flags == 0 then return string.sub(body, HEAD_BYTES + 1, ident), 'null', 'null', flags end
+  local parent = user + e + 256 * f
+  return string.sub(body, HEAD_BYTES + 1, ident), string.sub(body, ident + 1, user),
+    string.sub(body, user + 1, parent), flags
+end
+
 -- Counts by lane and status, written at the end.
 local tallied = {}
 
@@ -53,8 +65,9 @@ local function count(lane, code, by)
   tallied[field] = (tallied[field] or 0) + by
 end
 
--- Events in their stored form, written at the end as one entry of the stream.
-local told, woke = {}, false
+-- Events in their stored form, written at the end as one entry of the stream; `told_many` are those that stand
+-- together with another one.
+local told, told_many, woke = {}, 0, false
 
 local function trim(total)
   local last = false
@@ -81,10 +94,10 @@ end
 
 local function store_events()
   if #told == 0 then return false end
-  local body = '[' .. table.concat(told, ',') .. ']'
-  local total = redis.call('HINCRBY', META, 'events', #told)
-  local id = redis.call('XADD', EVENTS, place_of_events(), 'n', #told, 'c', total, 'b', body)
-  if math.floor(total / 4096) ~= math.floor((total - #told) / 4096) then trim(total) end
+  local body, number = '[' .. table.concat(told, ',') .. ']', #told + told_many
+  local total = redis.call('HINCRBY', META, 'events', number)
+  local id = redis.call('XADD', EVENTS, place_of_events(), 'n', number, 'c', total, 'b', body)
+  if math.floor(total / 4096) ~= math.floor((total - number) / 4096) then trim(total) end
   redis.call('PUBLISH', P .. 'told', '')
   return {id, ARGV[4] == '1' and body or ''}
 end

@@ -1,7 +1,11 @@
---[[ New jobs, and what the end of a job does to its kin: to the parent of a chunk, to the chunks of a parent. ]]
-local ROWS_FAILED = '{"type":"rows","message":"no row succeeded","reason":"rows"}'
+--[[ New jobs, and what the end of a job does to its kin: to its parent, to its chunks or members, and to those that
+wait for it.
+]]
+local NO_ROW = {'rows', 'no row succeeded'}
+local NO_MEMBER = {'batch', 'no job of the batch succeeded'}
 local PROGRESS_EVERY = 250
 local end_if_done, cancel_chunks
+local looked_at = {}
 
 -- Numbers for new jobs in the order of acceptance, which is that of the server's microseconds.
 local function places(wanted)
@@ -16,56 +20,64 @@ local function format_place(number)
 end
 
 -- Stores new jobs with their `JobCreated`; each is {id, number of its body, due or false, lane as JSON, unique or
--- false}, and what is unique begins with the digest of its key.
-local function add(jobs, parent, is_reopened)
+-- false}, and what is unique begins with the digest of its key. Answers the first place.
+local function add(jobs, parent, is_reopened, waits)
   if #jobs == 0 then return end
   local first = places(#jobs)
-  local ids, bodies, lanes, ready, events = {}, {}, {}, {}, {}
+  local ids, bodies, lanes, ready, events = {}, {}, {}, {}, #told
   for index, given in ipairs(jobs) do
-    local seq = format_place(first + index - 1)
-    local body = ARGV[5 + given[2]]
-    local lane, priority, expires, _, total, ident, user, kin = struct.unpack(HEAD, body)
-    local from = HEAD_BYTES + 1
-    local due = given[3]
-    local code = (not due or due <= now) and PENDING or SCHEDULED
-    ids[#ids + 1], ids[#ids + 2] = seq, given[1]
-    bodies[#bodies + 1], bodies[#bodies + 2] = seq, body
-    lanes[lane] = given[4]
-    local unique = given[5] and given[5][1]
-    if due or parent or unique then
+    local seq, body = format_place(first + index - 1), ARGV[5 + given[2]]
+    local lane, due, unique = string.sub(body, 8, 15), given[3], given[5] and given[5][1]
+    local ident, user, kin, flags = pieces(body)
+    local priority, expires, total = 0, -1, 0
+    if flags ~= 0 then
+      local _, _, _, _, _, own_priority, own_expires, _, own_total = struct.unpack(HEAD, body)
+      priority, expires, total = own_priority, own_expires, own_total
+    end
+    local code = waits and WAITING or (not due or due <= now) and PENDING or SCHEDULED
+    ids[2 * index - 1], ids[2 * index] = seq, given[1]
+    bodies[2 * index - 1], bodies[2 * index] = seq, body
+    if due or parent or unique or waits then
       local x = {due = due or nil, unique = unique or nil}
-      if parent then x.parent, x.reopened = parent.seq, is_reopened or nil end
-      redis.call('HSET', STATE, seq, cmsgpack.pack({code, 0, 0, 0, false, false, false, lane, x, false}))
+      if parent then x.parent, x.reopened, x.member = parent.seq, is_reopened or nil, parent.x.batch end
+      redis.call('HSET', STATE, seq, cmsgpack.pack({code, 0, 0, 0, false, false, false, lane,
+        next(x) and x or false, false}))
+    end
+    local entries = ready[lane]
+    if not entries then
+      lanes[lane] = given[4]
+      entries = {size = 0, others = 0}
+      ready[lane] = entries
     end
     if code == PENDING then
-      local entries = ready[lane] or {}
-      ready[lane] = entries
-      entries[#entries + 1], entries[#entries + 2] = -priority, seq
+      local size = entries.size
+      entries[size + 1], entries[size + 2] = -priority, seq
+      entries.size = size + 2
     else
-      redis.call('ZADD', DUE, string.format('%.0f', due), seq)
+      entries.others = entries.others + 1
+      if not waits then redis.call('ZADD', DUE, string.format('%.0f', due), seq) end
     end
-    if expires >= 0 then redis.call('ZADD', EXPIRING, string.format('%.0f', expires), seq) end
+    if expires >= 0 and not waits then redis.call('ZADD', EXPIRING, string.format('%.0f', expires), seq) end
     if parent then redis.call('ZADD', P .. 'chunks:' .. parent.seq, 0, seq) end
     if unique then redis.call('ZADD', P .. 'uniques', 0, unique .. ':' .. seq) end
-    count(lane, code, 1)
-    told[#told + 1] = '["JobCreated",' .. string.sub(body, from, from + ident - 1) .. ',"' .. NAMES[code] .. '",0,' .. total
-      .. ',0,0,' .. string.sub(body, from + ident, from + ident + user - 1) .. ',0,' .. at .. ',"",'
-      .. string.sub(body, from + ident + user, from + ident + user + kin - 1) .. ']'
+    told[events + index] = '["JobCreated",' .. ident .. ',"' .. NAMES[code] .. '",0,' .. total .. ',0,0,' .. user
+      .. ',0,' .. at .. ',"",' .. kin .. ']'
   end
   send('ZADD', JOBS, ids)
   send('HSET', BODY, bodies)
   for lane, entries in pairs(ready) do
     redis.call('HSETNX', P .. 'lanes', lane, lanes[lane])
-    lanes[lane] = nil
     send('ZADD', LANE .. lane, entries)
-    woke = true
+    woke = woke or entries.size > 0
+    count(lane, PENDING, entries.size / 2)
+    count(lane, waits and WAITING or SCHEDULED, entries.others)
   end
-  for lane, text in pairs(lanes) do redis.call('HSETNX', P .. 'lanes', lane, text) end
   if parent then
     parent.x.chunks = (parent.x.chunks or 0) + #jobs
     parent.x.open = (parent.x.open or 0) + #jobs
     change(parent)
   end
+  return format_place(first)
 end
 
 local function chunks_of(job)
@@ -107,10 +119,18 @@ local function note_faults(seq, faults)
   end
 end
 
+local function failed_members(job)
+  return job.x.batch and counters(job)[2] or 0
+end
+
 local function close(job, parent, resolved)
   parent.x.open = parent.x.open - 1
   local sums, own = counters(parent), counters(job)
-  if resolved or job.x.reopened then
+  if parent.x.batch then
+    local good = job.code == COMPLETED and 1 or 0
+    parent.x.counters = {sums[1] + good, sums[2] + 1 - good, 0, sums[4]}
+    if good == 0 and sums[2] == 0 and parent.x.waited then looked_at[#looked_at + 1] = parent end
+  elseif resolved or job.x.reopened then
     local mended = resolve_rows(parent, resolved or {})
     parent.x.counters = {sums[1] + mended, sums[2] - mended, sums[3], sums[4]}
   else
@@ -130,7 +150,8 @@ end
 
 -- Closes a job that ended at its parent, and takes its own open chunks along.
 local function after_end(job, resolved, is_settled)
-  job.x.cancelling, job.x.pausing = nil, nil
+  job.x.cancelling, job.x.pausing, job.x.needs = nil, nil, nil
+  if job.x.waited then looked_at[#looked_at + 1] = job end
   local parent = job.x.parent and get(job.x.parent)
   if parent then
     close(job, parent, resolved)
@@ -145,6 +166,14 @@ local function end_queued(job, code, kind)
   after_end(job)
 end
 
+-- Cancels a job that waits: at once, or with the last of its chunks or members.
+local function cancel_waiting(job)
+  job.x.cancelling = true
+  change(job)
+  cancel_chunks(job)
+  end_if_done(job)
+end
+
 cancel_chunks = function(parent)
   for _, chunk in ipairs(chunks_of(parent)) do
     if is_queued(chunk.code) then
@@ -152,21 +181,25 @@ cancel_chunks = function(parent)
     elseif chunk.code == PROCESSING then
       chunk.x.cancelling = true
       change(chunk)
+    elseif chunk.code == WAITING and not chunk.x.cancelling then
+      cancel_waiting(chunk)
     end
   end
 end
 
--- Ends a parent that waits for no chunk any more.
+-- Ends a parent that waits for no chunk or member any more.
 end_if_done = function(parent)
   if parent.code ~= WAITING or (parent.x.open or 0) > 0 then return end
+  if parent.x.needs and not parent.x.cancelling then return end
   local sums = counters(parent)
   if parent.x.cancelling then
     move(parent, CANCELLED)
     tell('JobCancelled', parent)
   elseif sums[2] > 0 and sums[1] == 0 then
-    parent.x.error = ROWS_FAILED
+    local why = parent.x.batch and NO_MEMBER or NO_ROW
+    parent.x.error = '{"type":"' .. why[1] .. '","message":"' .. why[2] .. '","reason":"' .. why[1] .. '"}'
     move(parent, FAILED)
-    tell('JobFailed', parent, ',"no row succeeded","rows"')
+    tell('JobFailed', parent, ',"' .. why[2] .. '","' .. why[1] .. '"')
   else
     move(parent, sums[2] == 0 and COMPLETED or PARTIAL)
     tell('JobCompleted', parent)
@@ -179,10 +212,7 @@ local function cancel(job)
   if is_queued(job.code) then
     end_queued(job, CANCELLED, 'JobCancelled')
   elseif job.code == WAITING then
-    job.x.cancelling = true
-    change(job)
-    cancel_chunks(job)
-    end_if_done(job)
+    cancel_waiting(job)
   elseif job.code == PROCESSING then
     job.x.cancelling = true
     change(job)
@@ -210,7 +240,89 @@ local function id_of(job)
   return cjson.decode('[' .. job.ident .. ']')[1]
 end
 
--- Forgets a job with its chunks and failures.
+local function is_chunk(job)
+  return job.x.parent and not job.x.member
+end
+
+-- Whether a need is met by a job, for good or never any more; nil is not known yet.
+local function verdict(when, job)
+  if when == 'failure' and failed_members(job) > 0 then return true end
+  if job.code < COMPLETED then return nil end
+  return when == 'end' or (job.code == COMPLETED) == (when == 'success')
+end
+
+-- Why a job was cancelled that waited for another one; without a code that one was removed.
+local function unmet(job, code)
+  local how = code and 'ended as ' .. NAMES[code] or 'was removed'
+  return '{"type":"dependency","message":"the job ' .. id_of(job) .. ' ' .. how .. '","reason":"dependency"}'
+end
+
+-- The jobs that wait for one, each with the end that it waits for; nobody waits for it any more.
+local function take_dependents(job)
+  if not job.x.waited then return {} end
+  job.x.waited = nil
+  change(job)
+  local key, found, seqs = P .. 'dependents:' .. job.seq, {}, {}
+  for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+    local seq, when = string.match(member, '^(%d+):(%a+)$')
+    seqs[#seqs + 1] = seq
+    found[#found + 1] = {seq, when}
+  end
+  redis.call('DEL', key)
+  load(seqs)
+  return found
+end
+
+local function wait_for(job, when, former)
+  redis.call('ZADD', P .. 'dependents:' .. former.seq, 0, job.seq .. ':' .. when)
+  former.x.waited = true
+  change(former)
+end
+
+-- One need of a job is met; with the last one it can be claimed, now or when it is due.
+local function meet(job)
+  job.x.needs = job.x.needs > 1 and job.x.needs - 1 or nil
+  change(job)
+  if job.x.needs then return end
+  local is_due = not job.x.due or job.x.due <= now
+  if is_due then job.x.due = now end
+  move(job, is_due and PENDING or SCHEDULED)
+end
+
+local function give_up(job, why)
+  job.x.error = why
+  cancel_waiting(job)
+end
+
+-- Looks at what others wait for, until nothing follows.
+follow = function()
+  while #looked_at > 0 do
+    local former = table.remove(looked_at)
+    for _, each in ipairs(take_dependents(former)) do
+      local job, is_met = ledger[each[1]], verdict(each[2], former)
+      if job and job.x.needs then
+        if is_met == nil then
+          wait_for(job, each[2], former)
+        elseif is_met then
+          meet(job)
+        else
+          give_up(job, unmet(former, former.code))
+        end
+      end
+    end
+  end
+end
+
+-- Cancels what waits for a job that is removed, or for its members.
+local function abandon(job)
+  for _, each in ipairs(take_dependents(job)) do
+    local dependent = ledger[each[1]]
+    if dependent and dependent.x.needs then give_up(dependent, unmet(job)) end
+  end
+  for _, member in ipairs(chunks_of(job)) do abandon(member) end
+end
+
+-- Forgets a job with its chunks or members, and its failures.
 local function remove(job)
   for _, chunk in ipairs(chunks_of(job)) do remove(chunk) end
   unshelve(job)
@@ -219,7 +331,8 @@ local function remove(job)
   if job.x.unique then redis.call('ZREM', P .. 'uniques', job.x.unique .. ':' .. job.seq) end
   redis.call('HDEL', STATE, job.seq)
   redis.call('HDEL', BODY, job.seq)
-  redis.call('DEL', P .. 'chunks:' .. job.seq, P .. 'rows:' .. job.seq, P .. 'faults:' .. job.seq)
+  redis.call('DEL', P .. 'chunks:' .. job.seq, P .. 'rows:' .. job.seq, P .. 'faults:' .. job.seq,
+    P .. 'dependents:' .. job.seq)
   job.removed = true
   ledger[job.seq] = false
 end
@@ -227,7 +340,7 @@ end
 local function is_running(job)
   if job.code == PROCESSING then return true end
   for _, chunk in ipairs(chunks_of(job)) do
-    if chunk.code == PROCESSING then return true end
+    if is_running(chunk) then return true end
   end
   return false
 end

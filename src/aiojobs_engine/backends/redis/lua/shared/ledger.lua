@@ -3,22 +3,22 @@
 A job is a table: what its state holds by name, `x` for what few jobs have, and what stands before its body.
 ]]
 local ledger, order = {}, {}
+local follow = function() end
 
 local function job_of(seq, state, body)
-  local lane, priority, expires, created, total, ident, user, parent = struct.unpack(HEAD, body)
-  local from = HEAD_BYTES + 1
+  local _, _, _, _, lane, priority, expires, created, total = struct.unpack(HEAD, body)
+  local ident, user, parent = pieces(body)
   local job = {
     seq = seq, lane = lane, priority = priority, expires = expires, created = created, total = total,
-    ident = string.sub(body, from, from + ident - 1),
-    user = string.sub(body, from + ident, from + ident + user - 1),
-    parent = string.sub(body, from + ident + user, from + ident + user + parent - 1),
+    ident = ident, user = user, parent = parent,
     code = PENDING, token = 0, attempts = 0, crashes = 0, started = false, finished = false, worker = false,
-    x = {}, result = false,
+    x = {}, result = false, ahead = false,
   }
   if state then
     local s = cmsgpack.unpack(state)
     job.code, job.token, job.attempts, job.crashes, job.started = s[1], s[2], s[3], s[4], s[5]
-    job.finished, job.worker, job.x, job.result = s[6], s[7], s[9] or {}, s[10]
+    job.finished, job.worker, job.x, job.result, job.ahead = s[6], s[7], s[9] or {}, s[10], s[11]
+    if job.x.left then job.parent = 'null' end
   end
   return job
 end
@@ -62,10 +62,12 @@ end
 
 local function packed(job)
   return cmsgpack.pack({job.code, job.token, job.attempts, job.crashes, job.started, job.finished, job.worker,
-    job.lane, next(job.x) and job.x or false, job.result})
+    job.lane, next(job.x) and job.x or false, job.result, job.ahead or nil})
 end
 
+-- Writes what has changed, once nothing more follows from it.
 local function save()
+  follow()
   local fields = {}
   for _, job in ipairs(order) do
     if not job.removed then
@@ -107,7 +109,6 @@ local function unshelve(job)
   count(job.lane, code, -1)
   if code == PROCESSING then
     redis.call('ZREM', LEASES, job.seq)
-    redis.call('SREM', AHEAD, job.seq .. ':' .. job.token)
   elseif code == PENDING then
     redis.call('ZREM', LANE .. job.lane, job.seq)
   elseif code == SCHEDULED or code == RETRYING then
@@ -122,7 +123,7 @@ local function move(job, code)
   unshelve(job)
   job.code = code
   job.finished = code >= COMPLETED and now
-  if code ~= PROCESSING then job.worker = false end
+  if code ~= PROCESSING then job.worker, job.ahead = false, false end
   shelve(job)
   change(job)
 end
