@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Generic
 
+from aiojobs_engine.bulk.failure_file import MARKS
 from aiojobs_engine.bulk.row_types import Fault, RowT, Values, row_type, shown, worded
 from aiojobs_engine.core.errors import ConfigError, SourceError, did_you_mean
 
@@ -98,7 +99,8 @@ class RowModel(Generic[RowT]):
         missing = sorted(needed.difference(names))
         if missing:
             raise SourceError(_missing(missing, columns), argument="source")
-        others = sorted(set(names).difference(self._type.fields))
+        marks = MARKS if set(names).issuperset(MARKS) else ()
+        others = sorted(set(names).difference(self._type.fields, marks))
         if self._type.forbids_others and others:
             raise SourceError(
                 f"the row type has no fields for the columns {', '.join(map(repr, others[:_COLUMNS_SHOWN]))}",

@@ -92,6 +92,7 @@ class TypeOptions(CommonOptions, total=False):
 
     name: str
     run_in: RunIn
+    kind: str
     concurrency: int | Concurrency
     rate_limit: str | Rate
 
@@ -277,6 +278,7 @@ _CHECKS = {
     "result_ttl": _seconds,
     "max_crashes": _count,
     "run_in": _run_in,
+    "kind": _name,
     "unique": _unique,
     "cost": _count,
     "limit_key": _key,
