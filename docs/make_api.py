@@ -27,6 +27,7 @@ from aiojobs_engine.desks.dead import DeadDesk
 from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.jobs import JobsDesk
+from aiojobs_engine.desks.limits import LimitsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
 from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
 from aiojobs_engine.runtime.cron import CronOptions
@@ -40,6 +41,7 @@ DESKS = {
     "engine.queues": QueuesDesk,
     "engine.dead": DeadDesk,
     "engine.cron": CronDesk,
+    "engine.limits": LimitsDesk,
     "engine.failures": FailuresDesk,
     "engine.exports": ExportsDesk,
     "engine.workers": WorkersDesk,
@@ -70,12 +72,23 @@ INNER = {
         "specs",
     },
     "ImportType": {"abandoned", "call_plain", "can_salvage", "invoke", "lost_rows", "perform", "prepared"},
-    "JobContext": {"claim", "final_counters", "message", "port", "takes_row_failures"},
+    "JobContext": {
+        "claim",
+        "final_counters",
+        "keep",
+        "monotonic",
+        "processed",
+        "tell",
+        "message",
+        "port",
+        "takes_row_failures",
+    },
     "JobRegistry": {"add"},
     "JobType": {"call_plain", "can_salvage", "invoke", "lost_rows", "perform"},
 }
 OPTIONS = {
     "name": "what the type is called; `module.function` without one",
+    "kind": "`job` without; `sync`, `report` or a word of your own, for `[kinds]` and filters",
     "run_in": "`loop` for async functions; `thread` or `process` for plain ones",
     "queue": "the queue",
     "priority": "higher runs first",
@@ -91,6 +104,12 @@ OPTIONS = {
     "meta": "JSON data beside the arguments, in `ctx.meta`",
     "result_ttl": "how long the result is kept",
     "max_crashes": "dead workers that a job may take with it",
+    "concurrency": "how many run at once, in all workers: a number or a `Concurrency`; only in decorators",
+    "rate_limit": "how many start in a time: like `100/minute`, or a `Rate`; only in decorators",
+    "cost": "how much the job takes from rates, at least 1",
+    "limit_key": "the key of limits by key, instead of that of its arguments",
+    "fair_key": "for whom the job runs in a fair queue",
+    "fair_weight": "how many turns that one has, 0.001 to 1,000",
     "unique": "a `Unique`, a key, or True for all arguments: one such job at a time",
 }
 CALL = {
@@ -150,7 +169,7 @@ GROUPS = {
         "ExportedFile",
     ],
     "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
-    "flow": ["Unique"],
+    "flow": ["Unique", "Concurrency", "Rate", "LimitStatus"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }

@@ -59,6 +59,7 @@ from aiojobs_engine.core.events import (
 )
 from aiojobs_engine.core.flow import Batch, group
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.limiting import Concurrency, Rate
 from aiojobs_engine.core.needs import Need, When
 from aiojobs_engine.core.retry import GiveUp, Requeue, Retry
 from aiojobs_engine.core.secret import Secret
@@ -69,6 +70,7 @@ from aiojobs_engine.desks.cron import CronRun, CronStatus
 from aiojobs_engine.desks.dead import FailureGroup
 from aiojobs_engine.desks.explain import Explanation, Reason
 from aiojobs_engine.desks.health import Health
+from aiojobs_engine.desks.limits import LimitStatus
 from aiojobs_engine.desks.trickle import Replayed
 from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
@@ -86,6 +88,7 @@ __all__ = [
     "BackendUnavailable",
     "Batch",
     "BatchHandle",
+    "Concurrency",
     "ConfigError",
     "CronRun",
     "CronStatus",
@@ -134,12 +137,14 @@ __all__ = [
     "JobType",
     "LeaseLost",
     "LeaseLostError",
+    "LimitStatus",
     "Listing",
     "Need",
     "NoCurrentJob",
     "Page",
     "PayloadError",
     "PayloadTooLarge",
+    "Rate",
     "Reason",
     "Replayed",
     "Requeue",

@@ -42,6 +42,7 @@ from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.health import Health, health
 from aiojobs_engine.desks.jobs import JobsDesk
+from aiojobs_engine.desks.limits import LimitsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
 from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
 from aiojobs_engine.dispatching.crons import entries_in_code
@@ -79,7 +80,8 @@ class Engine(Declaring):
         registry: the job types.
         settings: the configuration in force.
         target: the `module:attribute` that a command line loaded it from, None elsewhere.
-        jobs, queues, dead, cron, workers, types, failures, exports: the desks for people and programs.
+        jobs, queues, dead, cron, limits, workers, types, failures, exports: the desks for people and
+            programs.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Engine(Declaring):
         self.queues = QueuesDesk(door)
         self.dead = DeadDesk(door)
         self.cron = CronDesk(door, self.registry)
+        self.limits = LimitsDesk(door)
         self.workers = WorkersDesk(door)
         self.types = TypesDesk(door)
         self.failures = FailuresDesk(door)

@@ -106,7 +106,7 @@ def _section(given: object, kind: type[msgspec.Struct], place: str, source: str,
 
 
 def _value(value: Any, hint: Any, where: str, source: str, *, is_text: bool) -> Any:
-    if (section := _section_of(hint)) is not None and value is not None:
+    if (section := _section_of(hint)) is not None and _is_for_section(value, hint):
         typed = _section(value, section, where, source, is_text=is_text)
         return _policy(typed, where, source) if section is RetrySpec else typed
     if (entry := _entry_of(hint)) is not None:
@@ -127,6 +127,12 @@ def _value(value: Any, hint: Any, where: str, source: str, *, is_text: bool) -> 
     except (msgspec.ValidationError, ConfigError) as error:
         raise ConfigError(f"{source}: {where} = {value!r:.80} is wrong: {_said(error)}") from error
     return msgspec.to_builtins(typed)
+
+
+def _is_for_section(value: Any, hint: Any) -> bool:
+    """Whether a value is meant as a section: where something shorter will do too, only a table is."""
+    has_short_form = any(option in (int, str) for option in _options(hint))
+    return isinstance(value, Mapping) if has_short_form else value is not None
 
 
 def _policy(typed: Tree, where: str, source: str) -> Tree:

@@ -1,5 +1,7 @@
 """The examples run as they stand, and the web apps answer real requests."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,24 @@ async def _settled(directory: Path, job_id: str) -> JobStatus:
 
 def test_the_quickstart_prints_the_result(tmp_path: Path) -> None:
     assert run("quickstart.py", tmp_path) == "sent 42\n"
+
+
+def test_the_observability_example_shows_one_trace_the_figures_and_the_log(tmp_path: Path) -> None:
+    trace, _, rest = run("observability/run.py", tmp_path).removeprefix("TRACE\n").partition("\n\nMETRICS\n")
+    figures, _, log = rest.partition("\n\nLOG\n")
+
+    assert [re.sub(r"  [\d.]+ ms", "", line) for line in trace.splitlines() if "process" in line] == [
+        "    process orders  succeeded",
+        "        process money  retry",
+        "        process money  succeeded",
+        "        process mail  succeeded",
+    ]
+    assert trace.splitlines()[0].startswith("POST /orders")
+    assert 'aiojobs_engine_job_retries_total{aiojobs_engine_task_name="charge_card"' in figures
+    records = [json.loads(line) for line in log.splitlines()]
+    (paid,) = [record for record in records if record["message"] == "order 4711 is paid"]
+    assert (paid["job_type"], paid["attempt"], len(paid["trace_id"])) == ("charge_card", 2, 32)
+    assert len({record["trace_id"] for record in records if "trace_id" in record}) == 1
 
 
 @pytest.mark.parametrize("name, running_on", APPS)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aiojobs_engine import ConfigError, Engine, JobContext, PayloadError, Status, Unique
+from tests.flow.published import until_published
 
 
 def adding(engine: Engine, **options: Any) -> Any:
@@ -77,8 +78,8 @@ async def test_a_key_at_the_call_wins_over_the_decorator(engine: Engine) -> None
 async def test_a_dispatch_by_name_follows_what_workers_published(engine: Engine) -> None:
     adding(engine, unique=Unique(by=["a"], window=timedelta(hours=1)))
 
-    async with engine:
-        await engine.worker(burst=True).run()
+    async with engine.running():
+        await until_published(engine)
         async with Engine(backend=engine.store) as other:
             first = await other.dispatch("add", a=1)
             second = await other.dispatch("add", a=1, b=5)

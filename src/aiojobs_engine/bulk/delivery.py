@@ -77,7 +77,7 @@ class Target:
     runs of the same job left there are removed.
     """
 
-    def __init__(self, path: str, job_id: str) -> None:
+    def __init__(self, path: str | Path, job_id: str) -> None:
         """Begin.
 
         Raises:
@@ -89,7 +89,7 @@ class Target:
         self._part = self._path.parent / f"{left}{secrets.token_hex(4)}.part"
         try:
             if not _is_free(self._path):
-                raise DeliveryError(f"{path!r} is there already, and no regular file")
+                raise DeliveryError(f"{str(path)!r} is there already, and no regular file")
             for old in self._path.parent.iterdir():
                 if old.name.startswith(left) and old.name.endswith(".part"):
                     old.unlink(missing_ok=True)

@@ -64,12 +64,12 @@ class ExportContext(JobContext):
         """Which part this call makes; None without parts."""
         return self._part.spec
 
-    async def progress(self, processed: int, total: int | None = None, message: str | None = None) -> None:
+    async def tell(self, processed: int, total: int | None = None, message: str | None = None) -> None:
         """Say how many rows there will be, and what goes on; the rows themselves are counted anyway."""
         del processed
         await self._run.announce(total, message)
 
-    async def checkpoint(self, value: Any) -> None:
+    async def keep(self, value: Any) -> None:
         """Refuse: pages are kept by themselves where the exporter has a key.
 
         Raises:
@@ -124,7 +124,7 @@ class ExportRun:
                 specs = await self._type.specs(self.context, self._order.values)
                 state.parts = [PartState(spec=spec) for spec in specs]
             await self._read_parts()
-            await self.context.progress(self._rows, self._rows)
+            await self.context.tell(self._rows, self._rows)
             if state.owner is not None:
                 await self._storage.remove(state.owner)
             state.owner = new_owner()
@@ -152,7 +152,7 @@ class ExportRun:
         """
         self._rows += count
         total = self._total if self._total is not None and self._total > self._rows else None
-        await self.context.progress(self._rows, total)
+        await self.context.tell(self._rows, total)
         self.context.port.touch(self.context.claim)
 
     def is_checkpoint_due(self) -> bool:
@@ -169,7 +169,7 @@ class ExportRun:
     async def announce(self, total: int | None, message: str | None) -> None:
         """What the handler knows of the whole."""
         self._total = self._total if total is None else total
-        await self.context.progress(self._rows, max(self._total or 0, self._rows), message)
+        await self.context.tell(self._rows, max(self._total or 0, self._rows), message)
 
     def _resumed(self) -> ExportState:
         order, columns = self._order, self._type.columns
@@ -198,7 +198,7 @@ class ExportRun:
 
     async def _save(self) -> None:
         async with self._saving:
-            await self.context.checkpoint(msgspec.to_builtins(self._state))
+            await self.context.keep(msgspec.to_builtins(self._state))
             self._saved = self.monotonic()
 
     async def _read_parts(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Generic, NamedTuple
 from zlib import crc32
 
+from aiojobs_engine.bulk.failure_file import unmarked
 from aiojobs_engine.bulk.plan import Part, Plan
 from aiojobs_engine.bulk.row_types import Fault, RowT
 from aiojobs_engine.bulk.rows import RowModel
@@ -122,7 +123,8 @@ def _blocks(file: BinaryIO, plan: Plan, part: Part) -> Iterator[RawRows]:
     found = len(part.unreadable)
     for raw in plan.form.read(file, pieces, plan.mapping):
         found += len(raw.numbers) + len(raw.unfit)
-        yield raw.without(skipped) if skipped else raw
+        rows = unmarked(raw)
+        yield rows.without(skipped) if skipped else rows
     if found != part.rows:
         raise SourceChanged(f"the stored source holds {found:,} rows here, it was planned with {part.rows:,}")
 

@@ -1,14 +1,9 @@
 """`failures`: the rows of a bulk job that failed."""
 
-import csv
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TextIO
 
 import click
-import msgspec
 
 from aiojobs_engine.cli.imports import report
 from aiojobs_engine.cli.jobs import one_id
@@ -18,11 +13,8 @@ from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_opt
 from aiojobs_engine.cli.output import note, print_json, print_table
 from aiojobs_engine.cli.running import hint_at_workers, until_final
 from aiojobs_engine.core.status import JobFailure
-from aiojobs_engine.engine import Engine
 
 COLUMNS = ("row", "key", "field", "reason", "attempts", "resolved")
-_OWN_COLUMNS = ("_row", "_field", "_error")
-_PAGE = 1000
 
 
 @click.group("failures", cls=NamingGroup)
@@ -72,7 +64,10 @@ def list_command(
 @click.option("--all", "every", is_flag=True, help="Rows that a retry has mended, too.")
 @url_option
 def export_command(arguments: tuple[str, ...], url: str | None, *, every: bool) -> None:
-    """Write the unresolved rows as CSV, to mend and import: their columns, _row, _field and _error."""
+    """Write the unresolved rows, to mend and import: their columns, _row, _field and _error.
+
+    The end of FILE says the form, as for exports; without one CSV goes to standard output.
+    """
     target, rest = parted(arguments, url, least=1, names="JOB")
     if len(rest) > 2:  # noqa: PLR2004 - a job and a file
         raise click.UsageError(
@@ -82,13 +77,8 @@ def export_command(arguments: tuple[str, ...], url: str | None, *, every: bool) 
 
     async def work() -> None:
         async with opened(target, url) as engine:
-            columns, count = await _surveyed(engine, rest[0], every=every)
-            with (
-                nullcontext(sys.stdout)
-                if file is None
-                else file.open("w", newline="", encoding="utf-8") as out
-            ):
-                await _write(engine, rest[0], out, columns, every=every)
+            to = sys.stdout.buffer if file is None else file
+            count = await engine.failures.export(rest[0], to, unresolved=not every)
         note(f"{count:,} rows written{f' to {file}' if file else ''}")
 
     run(work)
@@ -124,31 +114,3 @@ def row(failure: JobFailure) -> tuple[object, ...]:
         failure.attempts,
         failure.resolved,
     )
-
-
-async def _surveyed(engine: Engine, job_id: str, *, every: bool) -> tuple[list[str], int]:
-    """The columns of the failed rows, in the order of their appearance, and how many rows there are."""
-    columns: dict[str, None] = {}
-    count = 0
-    async for failure in engine.failures.list(job_id, unresolved=not every, limit=_PAGE):
-        columns.update(dict.fromkeys(failure.payload))
-        count += 1
-    return list(columns), count
-
-
-async def _write(engine: Engine, job_id: str, out: TextIO, columns: Sequence[str], *, every: bool) -> None:
-    writer = csv.writer(out)
-    writer.writerow([*columns, *_OWN_COLUMNS])
-    async for failure in engine.failures.list(job_id, unresolved=not every, limit=_PAGE):
-        cells = [_cell(failure.payload.get(column)) for column in columns]
-        writer.writerow([*cells, failure.row_number, failure.field or "", failure.message])
-
-
-def _cell(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case _:
-            return msgspec.json.encode(value, enc_hook=str).decode()

@@ -30,6 +30,7 @@ COMMANDS = {
     "queues": Entry("queues", "List queues, pause, resume, purge."),
     "dead": Entry("dead", "Jobs out of attempts: list, show, replay, purge."),
     "cron": Entry("cron", "Cron entries: list, preview, history, run, enable, disable, remove."),
+    "limits": Entry("limits", "Limits of queues and types: list, set, reset."),
     "types": Entry("overview", "List job types."),
     "workers": Entry("overview", "List workers."),
     "health": Entry("overview", "Is the store up, and does somebody work? Exits 1 when not."),

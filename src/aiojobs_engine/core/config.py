@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.limits import PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
+from aiojobs_engine.core.limiting import Concurrency, Rate
+from aiojobs_engine.core.limits import LARGEST_WEIGHT, LEAST_WEIGHT, PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
 from aiojobs_engine.core.masking import Masker, masker_of
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.status import UserId
@@ -19,6 +20,7 @@ LeaseSeconds = Annotated[float, msgspec.Meta(ge=0.1, lt=2**40, title="seconds")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 Priority = Annotated[int, msgspec.Meta(ge=-PRIORITY, le=PRIORITY)]
+Weight = Annotated[float, msgspec.Meta(ge=LEAST_WEIGHT, le=LARGEST_WEIGHT)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:\-]{1,128}\Z")]
 
 
@@ -86,8 +88,28 @@ class OptionSettings(_Section, frozen=True, kw_only=True):
     tags: tuple[Name, ...] | None = None
     meta: dict[str, Any] | None = None
     unique: Unique | None = None
+    concurrency: int | Concurrency | None = None
+    rate_limit: str | Rate | None = None
+    cost: AtLeastOne | None = None
     listeners: "ListenerOverrides | None" = None
     delivery: "DeliveryOverrides | None" = None
+
+
+class QueueSettings(_Section, frozen=True, kw_only=True):
+    """`[queues.NAME]`: what holds for all jobs of a queue together.
+
+    Attributes:
+        concurrency: how many run at once, in all workers together.
+        rate_limit: how many start in a time, like "100/minute".
+        fair_by: whose jobs take turns: `user_id`, `type`, or the name of an argument. Jobs that have
+            none share their turns.
+        weights: turns of some of them, by their text; 1 for the others, within 0.001 to 1,000.
+    """
+
+    concurrency: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    rate_limit: str | Rate | None = None
+    fair_by: Name | None = None
+    weights: dict[str, Weight] = {}
 
 
 class ListenerSettings(_Section, frozen=True, kw_only=True):
@@ -231,6 +253,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     delivery: DeliverySettings = DeliverySettings()
     kinds: dict[str, OptionSettings] = {}
     jobs: dict[str, OptionSettings] = {}
+    queues: dict[str, QueueSettings] = {}
     retention: RetentionSettings = RetentionSettings()
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()

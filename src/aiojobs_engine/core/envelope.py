@@ -29,6 +29,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
         headers: trace context.
         needs: jobs that have to end before this one starts; it waits for them as `waiting`.
         unique: of a unique job, its key and rule.
+        limit_key: whose limits by key the job is under, those of its type in its queue.
+        cost: how much the job takes from rates, at least 1.
+        fair_key, fair_weight: of a job in a fair queue, for whom it runs, and that one's weight, above 0.
     """
 
     id: str
@@ -54,6 +57,10 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     headers: dict[str, str] = {}
     needs: tuple[Need, ...] = ()
     unique: UniqueKey | None = None
+    limit_key: str | None = None
+    cost: int = 1
+    fair_key: str | None = None
+    fair_weight: float = 1.0
 
 
 _encoder = msgspec.json.Encoder()

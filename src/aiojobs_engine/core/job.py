@@ -10,7 +10,21 @@ import msgspec
 
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
 from aiojobs_engine.core.flow import Step
-from aiojobs_engine.core.limits import PRIORITY, checked_name, is_storable
+from aiojobs_engine.core.limiting import (
+    Concurrency,
+    Rate,
+    checked_concurrency,
+    checked_rate_limit,
+    limit_names,
+)
+from aiojobs_engine.core.limits import (
+    KEY_CHARS,
+    LARGEST_WEIGHT,
+    LEAST_WEIGHT,
+    PRIORITY,
+    checked_name,
+    is_storable,
+)
 from aiojobs_engine.core.needs import Need
 from aiojobs_engine.core.retry import Retry, RetrySpec
 from aiojobs_engine.core.status import UserId
@@ -55,6 +69,10 @@ class CommonOptions(TypedDict, total=False):
     result_ttl: float | timedelta
     max_crashes: int
     unique: Unique | str | bool
+    cost: int
+    limit_key: str
+    fair_key: str
+    fair_weight: float
 
 
 class CallOptions(CommonOptions, total=False):
@@ -74,6 +92,9 @@ class TypeOptions(CommonOptions, total=False):
 
     name: str
     run_in: RunIn
+    kind: str
+    concurrency: int | Concurrency
+    rate_limit: str | Rate
 
 
 _COMMON = frozenset(CommonOptions.__annotations__)
@@ -125,9 +146,13 @@ def check_keys(options: Mapping[str, Any], arguments: Sequence[str], owner: str)
         ConfigError: one doesn't; the error names the nearest.
     """
     unique: Unique | None = options.get("unique")
-    for name in unique.names or () if unique is not None else ():
-        if name not in arguments:
-            raise ConfigError(f"{owner}: unique is by {name!r}, no argument{did_you_mean(name, arguments)}")
+    used = {"unique": None if unique is None else unique.names, "a limit": limit_names(options, owner)}
+    for what, names in used.items():
+        for name in names or ():
+            if name not in arguments:
+                raise ConfigError(
+                    f"{owner}: {what} is by {name!r}, no argument{did_you_mean(name, arguments)}"
+                )
 
 
 def _seconds(value: object, owner: str) -> float:
@@ -154,7 +179,7 @@ def _priority(value: object, owner: str) -> int:
     return value
 
 
-def _crashes(value: object, owner: str) -> int:
+def _count(value: object, owner: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigError(f"{owner} must be a whole number of at least 1, got {value!r:.80}")
     return value
@@ -220,6 +245,22 @@ def _unique(value: object, owner: str) -> Unique | None:
     return None if value is False or value is None else checked_unique(value, owner)
 
 
+def _key(value: object, owner: str) -> str:
+    if isinstance(value, str) and len(value) <= KEY_CHARS and is_storable(value):
+        return value
+    raise ConfigError(f"{owner} must be text of at most {KEY_CHARS} characters, got {value!r:.80}")
+
+
+def _weight(value: object, owner: str) -> float:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not LEAST_WEIGHT <= value <= LARGEST_WEIGHT
+    ):
+        raise ConfigError(f"{owner} must be a number within 0.001 to 1,000, got {value!r:.80}")
+    return float(value)
+
+
 _CHECKS = {
     "after": _after,
     "id": _name,
@@ -235,7 +276,14 @@ _CHECKS = {
     "tags": _tags,
     "meta": _meta,
     "result_ttl": _seconds,
-    "max_crashes": _crashes,
+    "max_crashes": _count,
     "run_in": _run_in,
+    "kind": _name,
     "unique": _unique,
+    "cost": _count,
+    "limit_key": _key,
+    "fair_key": _key,
+    "fair_weight": _weight,
+    "concurrency": checked_concurrency,
+    "rate_limit": checked_rate_limit,
 }

@@ -1,6 +1,8 @@
 """The bounds of what a job may carry, and the check of names."""
 
+import operator
 import re
+from typing import Any
 
 from aiojobs_engine.core.errors import ConfigError
 
@@ -10,7 +12,10 @@ ERROR_CHARS = 16 * 1024
 DEPTH = 64
 NAME_CHARS = 128
 PRIORITY = 2**31 - 1
+KEY_CHARS = 200
+LEAST_WEIGHT, LARGEST_WEIGHT = 0.001, 1000
 
+_LARGEST_COUNT = 2**53
 _NAME = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
 
 
@@ -55,3 +60,29 @@ def shortened(text: str, limit: int = ERROR_CHARS) -> str:
         return clean
     half = (limit - 40) // 2
     return f"{clean[:half]}\n... {len(clean) - 2 * half} characters cut ...\n{clean[-half:]}"
+
+
+def checked_count(number: Any, name: str) -> int:
+    """`number` as a whole number of things.
+
+    Raises:
+        ConfigError: it is none, or negative.
+    """
+    try:
+        found = operator.index(number)
+    except TypeError:
+        found = -1
+    if not 0 <= found <= _LARGEST_COUNT:
+        raise ConfigError(f"{name} is a whole number of things, at least 0, got {number!r:.80}")
+    return found
+
+
+def checked_message(message: object) -> str:
+    """The message of a progress, shortened.
+
+    Raises:
+        ConfigError: it is no text.
+    """
+    if not isinstance(message, str):
+        raise ConfigError(f"the message of a progress is text, got {message!r:.80}")
+    return shortened(message)

@@ -1,16 +1,24 @@
 """Which option holds for a job: call over `[jobs]` over decorator over `[kinds]` over `[defaults]`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from aiojobs_engine.core.config import OptionSettings, Settings
+from aiojobs_engine.core.config import OptionSettings, QueueSettings, Settings
+from aiojobs_engine.core.gates import Limit
+from aiojobs_engine.core.limiting import (
+    Concurrency,
+    checked_concurrency,
+    checked_rate_limit,
+    limit_names,
+    limits_of,
+)
 from aiojobs_engine.core.retry import Retry
 
 _SECTIONS = ("listeners", "delivery")
-_CARRIED = ("delay", "expires", "user_id", "tags", "meta", "unique")
+_CARRIED = ("delay", "expires", "user_id", "tags", "meta", "unique", "cost", "limit_key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +59,32 @@ def published(options: Resolved) -> dict[str, Any]:
     extra = {name: options.extra[name] for name in _CARRIED if options.extra.get(name) is not None}
     if not isinstance(extra.get("expires", 0.0), float | int):
         del extra["expires"]
+    if names := limit_names(options.extra, "limits"):
+        extra["limit_by"] = list(names)
     if "unique" in extra:
         extra["unique"] = msgspec.to_builtins(extra["unique"])
     return {"priority": options.priority, **extra}
+
+
+def declared_limits(
+    types: Mapping[str, Resolved], queues: Mapping[str, QueueSettings], watched: Iterable[str]
+) -> list[Limit]:
+    """What code and configuration limit, of these types and of the queues that a worker watches."""
+    found = [
+        limit
+        for name, options in types.items()
+        for limit in limits_of(
+            options.queue,
+            name,
+            checked_concurrency(options.extra.get("concurrency"), f"{name}: concurrency"),
+            checked_rate_limit(options.extra.get("rate_limit"), f"{name}: rate_limit"),
+        )
+    ]
+    for name in watched:
+        queue = queues.get(name) or QueueSettings()
+        slots = None if queue.concurrency is None else Concurrency(queue.concurrency)
+        found += limits_of(name, "", slots, checked_rate_limit(queue.rate_limit, f"queues.{name}.rate_limit"))
+    return found
 
 
 def _set_fields(section: OptionSettings | None) -> dict[str, Any]:

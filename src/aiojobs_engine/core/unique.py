@@ -11,11 +11,10 @@ import msgspec
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import ConfigError, PayloadError, did_you_mean
 from aiojobs_engine.core.instant import Instant
-from aiojobs_engine.core.limits import is_storable
+from aiojobs_engine.core.limits import KEY_CHARS, is_storable
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.uniqueness import OPEN, UniqueKey
 
-KEY_CHARS = 200
 REPLACEABLE = frozenset({Status.SCHEDULED, Status.PENDING})
 """The statuses in which a job may take over what a later dispatch brings."""
 

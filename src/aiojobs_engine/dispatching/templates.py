@@ -12,6 +12,7 @@ from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import ConfigError, PayloadError, PayloadTooLarge, UnknownJobType
 from aiojobs_engine.core.instant import Instant, instant, later
 from aiojobs_engine.core.job import CALL_OPTIONS, Job, checked_options
+from aiojobs_engine.core.limiting import key_of, limit_names
 from aiojobs_engine.core.limits import NAME_CHARS, checked_name
 from aiojobs_engine.core.options import published, resolve
 from aiojobs_engine.core.retry import Retry, RetrySpec
@@ -23,7 +24,20 @@ from aiojobs_engine.ports.inspector import Inspector
 from aiojobs_engine.runtime.registry import JobRegistry, JobType
 
 _KEPT = 5.0
-_PLAIN = ("queue", "priority", "user_id", "tags", "meta", "timeout", "result_ttl", "max_crashes")
+_PLAIN = (
+    "cost",
+    "limit_key",
+    "fair_key",
+    "fair_weight",
+    "queue",
+    "priority",
+    "user_id",
+    "tags",
+    "meta",
+    "timeout",
+    "result_ttl",
+    "max_crashes",
+)
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -35,6 +49,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
         options: the call options that it was made for.
         delay, at, expires: times that count from the dispatch.
         unique: the rule of unique jobs, None of others.
+        limit_by: the arguments that make the key of its limits; None where there are none by key.
     """
 
     prototype: Envelope
@@ -44,6 +59,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime | None = None
     expires: float | datetime | None = None
     unique: Unique | None = None
+    limit_by: tuple[str, ...] | None = None
 
 
 class Templates:
@@ -58,6 +74,7 @@ class Templates:
         self._settings = settings
         self._registry = registry
         self._limit = settings.limits.payload_bytes
+        self._fair = {name: queue for name, queue in settings.queues.items() if queue.fair_by is not None}
         self._registered: dict[str, Template] = {}
         self._published: dict[str, TypeRecord] = {}
         self._published_until = float("-inf")
@@ -95,6 +112,7 @@ class Templates:
             known = {name: value for name, value in record.options.items() if name in CALL_OPTIONS}
             decorated = checked_options(known, CALL_OPTIONS, record.name)
             base = self._base(job.type, record.kind, {**decorated, "queue": record.queue})
+            base = _limited(base, tuple(record.options.get("limit_by", ())))
         elif "queue" in job.options:
             base = self._base(job.type, job.kind, _NOTHING)
         else:
@@ -146,7 +164,8 @@ class Templates:
             queue=resolved.queue,
             priority=resolved.priority,
         )
-        return _with_options(Template(prototype=prototype, options=_NOTHING), own, self._limit, _NOTHING)
+        made = _with_options(Template(prototype=prototype, options=_NOTHING), own, self._limit, _NOTHING)
+        return _limited(made, limit_names(resolved.extra, name) or ())
 
     def _made(self, template: Template, job: Job[Any]) -> Envelope:
         payload = job.payload
@@ -161,7 +180,7 @@ class Templates:
             )
         now = self._clock.now()
         prototype = template.prototype
-        if template.is_plain:
+        if template.is_plain and prototype.queue not in self._fair:
             return msgspec.structs.replace(
                 prototype,
                 id=_checked_id(job.id),
@@ -181,7 +200,19 @@ class Templates:
             scheduled_at=due_at,
             expires_at=expires_at,
             unique=None if template.unique is None else unique_key(template.unique, job.type, payload),
+            **self._keys(template, payload),
         )
+
+    def _keys(self, template: Template, payload: bytes) -> dict[str, Any]:
+        """For whom the job runs, as far as its options don't say it."""
+        prototype, keys = template.prototype, dict[str, Any]()
+        if template.limit_by is not None and prototype.limit_key is None:
+            keys["limit_key"] = key_of(payload, template.limit_by, prototype.type)
+        queue = self._fair.get(prototype.queue)
+        if queue is not None and prototype.fair_key is None:
+            keys["fair_key"] = key = _fair_key(queue.fair_by or "", prototype, payload)
+            keys["fair_weight"] = queue.weights.get(key, 1.0)
+        return keys
 
 
 def _checked_id(job_id: str) -> str:
@@ -223,12 +254,30 @@ def _with_options(
     return Template(
         prototype=msgspec.structs.replace(base.prototype, **fields),
         options=options,
-        is_plain=delay is None and at is None and expires is None and unique is None,
+        is_plain=delay is None
+        and at is None
+        and expires is None
+        and unique is None
+        and base.limit_by is None,
         delay=delay,
         at=at,
         expires=expires,
         unique=unique,
+        limit_by=base.limit_by,
     )
+
+
+def _limited(template: Template, names: tuple[str, ...]) -> Template:
+    return msgspec.structs.replace(template, limit_by=names, is_plain=False) if names else template
+
+
+def _fair_key(fair_by: str, prototype: Envelope, payload: bytes) -> str:
+    if fair_by == "user_id":
+        return "" if prototype.user_id is None else str(prototype.user_id)
+    if fair_by == "type":
+        return prototype.type
+    given = msgspec.json.decode(payload, type=dict[str, Any])
+    return key_of(payload, [fair_by], prototype.type) if given.get(fair_by) is not None else ""
 
 
 def _check_replaceable(prototype: Envelope, at: datetime | None, unique: Unique) -> None:

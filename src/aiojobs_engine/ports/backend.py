@@ -1,4 +1,4 @@
-"""The port: what a store of jobs must do. Five Protocols, every method in batches, none optional.
+"""The port: what a store of jobs must do. Six Protocols, every method in batches, none optional.
 
 Laws of every method:
 
@@ -33,6 +33,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
 from aiojobs_engine.ports.control import Cancelled, Control, Keep, TypeRecord, WorkerRecord
 from aiojobs_engine.ports.cron import CronStore
+from aiojobs_engine.ports.flow import FlowStore
 from aiojobs_engine.ports.inspector import Inspector, JobFilter, Outlook, QueueStats, Result
 from aiojobs_engine.ports.stream import EventStream
 
@@ -44,6 +45,7 @@ __all__ = [
     "CronStore",
     "Enqueued",
     "EventStream",
+    "FlowStore",
     "Inspector",
     "JobFilter",
     "Keep",
@@ -255,14 +257,19 @@ class Backend(Protocol):
         of other types or newer envelope versions, in paused queues, or past `expires_at` are left out, and
         don't slow the call. Those past `expires_at` that it meets become `expired`; it may expire more of
         them. A new run starts with the counters that its last checkpoint kept.
+
+        Limits (`ports/flow.py`) are decided before: a job that they hold back stays `pending`, untouched, and
+        doesn't slow the call. Within a queue and priority, jobs with a `fair_key` go by their turns
+        (`core/fairness.py`).
         """
         ...
 
     async def wait(self, watch: Watch, timeout: float) -> None:
         """Return when the watched queues may have gained work, or after `timeout` seconds.
 
-        A hint, never a promise; at once when there is work to claim. It takes nothing, so it may be cancelled
-        at any moment, and any number may wait.
+        Work is also what a rate lets through by now, or a limit whose `closed_until` is over. A hint, never
+        a promise; at once when there is work to claim. It takes nothing, so it may be cancelled at any
+        moment, and any number may wait.
         """
         ...
 
@@ -328,5 +335,5 @@ class Backend(Protocol):
         ...
 
 
-class Store(Backend, Control, CronStore, Inspector, EventStream, Protocol):
-    """All five: what a URL opens and the conformance suite holds to account."""
+class Store(Backend, Control, CronStore, FlowStore, Inspector, EventStream, Protocol):
+    """All six: what a URL opens and the conformance suite holds to account."""

@@ -1,9 +1,7 @@
 """Tells when a worker that ends by itself has nothing left to do."""
 
-from collections.abc import Sequence
-
 from aiojobs_engine.core.state import Status
-from aiojobs_engine.ports.backend import Store
+from aiojobs_engine.ports.backend import JobFilter, Store, Watch
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.runtime.finalizer import Finalizer
 from aiojobs_engine.runtime.slots import Slots
@@ -25,16 +23,16 @@ class Burst:
         slots: Slots,
         finalizer: Finalizer,
         watcher: Watcher,
-        queues: Sequence[str],
+        watch: Watch,
         await_retries: bool,
     ) -> None:
-        """With `await_retries`, jobs of `queues` that retry, or that others hold, count as work to come."""
+        """With `await_retries`, jobs that retry, that others hold or that a rate holds back are to come."""
         self._store = store
         self._clock = clock
         self._slots = slots
         self._finalizer = finalizer
         self._watcher = watcher
-        self._queues = queues
+        self._watch = watch
         self._await_retries = await_retries
 
     async def run(self) -> None:
@@ -60,4 +58,20 @@ class Burst:
 
     async def _has_unsettled(self) -> bool:
         counts = await self._store.counts()
-        return any(counts.get((queue, status)) for queue in self._queues for status in _UNSETTLED)
+        return any(
+            counts.get((queue, status)) for queue in self._watch.queues for status in _UNSETTLED
+        ) or await held_back(self._store, self._watch)
+
+
+async def held_back(store: Store, watch: Watch) -> bool:
+    """Whether jobs wait that only a rate keeps from being claimed, so that time alone brings them."""
+    for record in await store.limits():
+        limit = record.limit
+        if limit.rate is None or not record.in_force or limit.queue not in watch.queues:
+            continue
+        if (limit.type and limit.type not in watch.types) or (record.room or 0) >= 1:
+            continue
+        which = JobFilter(queue=limit.queue, type=limit.type or None, status=(Status.PENDING,))
+        if (await store.find(which, 1, None))[0]:
+            return True
+    return False

@@ -1,7 +1,6 @@
 """What a handler sees of its own run."""
 
 import asyncio
-import operator
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -9,92 +8,28 @@ from collections.abc import (
     Callable,
     Iterable,
     Mapping,
-    Sequence,
     Sized,
 )
 from contextvars import ContextVar
 from logging import Logger, LoggerAdapter
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from aiojobs_engine.core.codec import CarriedResult, encode_plain
-from aiojobs_engine.core.config import Settings
+from aiojobs_engine.core.codec import encode_plain
 from aiojobs_engine.core.errors import ConfigError, EngineError
 from aiojobs_engine.core.events import JobProgressed, event_of
-from aiojobs_engine.core.instant import Instant
-from aiojobs_engine.core.limits import shortened
+from aiojobs_engine.core.limits import checked_count, checked_message, shortened
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, JobStatus, UserId
 from aiojobs_engine.ports.backend import Claim, Record
-from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.runtime.iterating import Build, CursorT, each_of, iterated
+from aiojobs_engine.runtime.offload import in_its_place
+from aiojobs_engine.runtime.run_port import RunPort
 
 _PROGRESS_PER_SECOND = 4
-_LARGEST_COUNT = 2**53
 
 T = TypeVar("T")
-
-
-class RunPort(Protocol):
-    """What a context needs from the worker around it."""
-
-    @property
-    def logger(self) -> Logger:
-        """Where handlers log to."""
-        ...
-
-    @property
-    def resources(self) -> Any:
-        """What the engine's resources yielded."""
-        ...
-
-    @property
-    def engine(self) -> Any:
-        """The engine itself."""
-        ...
-
-    @property
-    def storage(self) -> Storage:
-        """Where the rows of bulk jobs lie."""
-        ...
-
-    @property
-    def settings(self) -> Settings:
-        """The configuration of the engine."""
-        ...
-
-    def now(self) -> Instant:
-        """The wall clock, ms since the epoch."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds, for durations."""
-        ...
-
-    async def record(self, record: Record) -> None:
-        """Write under the lease.
-
-        Raises:
-            LeaseLostError: another worker holds the job.
-        """
-        ...
-
-    @property
-    def middleware(self) -> "Sequence[Middleware]":
-        """What wraps handlers, the outermost first."""
-        ...
-
-    async def in_thread(self, context: "JobContext", call: Callable[[], Any]) -> Any:
-        """Call a plain function in a thread; the slot stays taken until the thread ends."""
-        ...
-
-    async def in_process(self, fn: Callable[..., Any], payload: bytes) -> CarriedResult:
-        """Call a plain function, found by its name, on encoded arguments in a process."""
-        ...
-
-    def touch(self, claim: Claim) -> None:
-        """Start the deadline of a bulk or iterable job anew."""
-        ...
 
 
 class JobContext:
@@ -222,8 +157,12 @@ class JobContext:
         """Which part of an export this call makes, as its `parts=` named it; None elsewhere."""
         return None
 
-    async def progress(self, processed: int, total: int | None = None, message: str | None = None) -> None:
+    def progress(
+        self, processed: int, total: int | None = None, message: str | None = None
+    ) -> Awaitable[None]:
         """Say how far the job is; shown and stored at most four times a second, the last one always.
+
+        Await it in the loop; in the thread of a plain function it is done when the call returns.
 
         Args:
             processed: things done so far in this job, at least 0; counts as succeeded.
@@ -234,25 +173,34 @@ class JobContext:
             LeaseLostError: another worker holds the job now.
             ConfigError: a number is negative or no whole number, or the message is no text.
         """
-        done = _count(processed, "processed")
-        known = self._counters.total if total is None else _count(total, "total")
-        self._message = self._message if message is None else _text(message)
+        return in_its_place(self.tell, processed, total, message)
+
+    async def tell(self, processed: int, total: int | None = None, message: str | None = None) -> None:
+        """What `progress` does, in the loop; for job types of the engine, not for handlers."""
+        done = checked_count(processed, "processed")
+        known = self._counters.total if total is None else checked_count(total, "total")
+        self._message = self._message if message is None else checked_message(message)
         self._counters = Counters(done, 0, 0, max(known, done))
         now = self._port.monotonic()
         if now - self._shown_at >= 1 / _PROGRESS_PER_SECOND or (total is not None and done >= known):
             self._shown_at = now
             await self._port.record(self._report())
 
-    async def checkpoint(self, value: Any) -> None:
+    def checkpoint(self, value: Any) -> Awaitable[None]:
         """Keep `value` (JSON data), and the progress so far, for the next attempt.
 
         Where the worker stops or the job is to pause, this call doesn't return: the job goes back with no
-        attempt counted and starts again with `ctx.cursor == value`. The job's deadline starts anew.
+        attempt counted and starts again with `ctx.cursor == value`. The job's deadline starts anew. Await it
+        in the loop; in the thread of a plain function it is done when the call returns.
 
         Raises:
             PayloadError: the value is no plain JSON data, or takes more than `limits.payload_bytes`.
             LeaseLostError: another worker holds the job now.
         """
+        return in_its_place(self.keep, value)
+
+    async def keep(self, value: Any) -> None:
+        """What `checkpoint` does, in the loop; for job types of the engine, not for handlers."""
         self._cursor = encode_plain(value, "the checkpoint", self._port.settings.limits.payload_bytes)
         await self._port.record(self._report(self._cursor))
         self._port.touch(self._claim)
@@ -266,10 +214,38 @@ class JobContext:
         if total is None and isinstance(items, Sized):
             total = len(items)
         count = 0
-        async for item in _each(items):
+        async for item in each_of(items):
             yield item
             count += 1
-            await self.progress(count, total)
+            await self.tell(count, total)
+
+    def iterate(self, build: Build[CursorT, T], total: int | None = None) -> AsyncIterator[T]:
+        """Items of a long job, which goes on where it was: `async for item in ctx.iterate(build)`.
+
+        The place is kept about once a second, between items, and the progress with it. Where the worker stops
+        or the job is to pause, the loop ends the run there; the next one, also after a crash or a failure,
+        begins behind the last item whose place was kept. So an item may come again, and none is left out.
+
+        Args:
+            build: gives, from a cursor on (None is the beginning), pairs of an item and the cursor behind it,
+                plainly or asynchronously. The annotation of its parameter says of what type cursors are.
+            total: how many items there are in all, the earlier ones too.
+
+        Raises:
+            PayloadError: a cursor would not come back equal.
+            ConfigError: `build` gives no pairs, or a cursor None.
+            LeaseLostError: another worker holds the job now.
+        """
+        return iterated(self, build, total)
+
+    @property
+    def processed(self) -> int:
+        """How many things the last checkpoint counted, at the start of this run."""
+        return self._claim.counters.processed
+
+    def monotonic(self) -> float:
+        """Seconds of the engine's clock, for durations."""
+        return self._port.monotonic()
 
     def fail_row(self, row: object, message: str, *, field: str | None = None) -> None:
         """Report a row of this chunk that can't be used; the others go on.
@@ -317,31 +293,6 @@ class JobContext:
             message,
         )
         return Record(lease=claim.lease, counters=self._counters, message=message, cursor=cursor, event=event)
-
-
-async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
-
-
-def _count(number: Any, name: str) -> int:
-    try:
-        found = operator.index(number)
-    except TypeError:
-        found = -1
-    if not 0 <= found <= _LARGEST_COUNT:
-        raise ConfigError(f"{name} is a whole number of things, at least 0, got {number!r:.80}")
-    return found
-
-
-def _text(message: object) -> str:
-    if not isinstance(message, str):
-        raise ConfigError(f"the message of a progress is text, got {message!r:.80}")
-    return message
 
 
 class StopAtCheckpoint(BaseException):

@@ -17,9 +17,10 @@ from aiojobs_engine.core.outcome import (
     WorkerLost,
 )
 from aiojobs_engine.core.retry import clamped
-from aiojobs_engine.runtime.context import JobContext, RunPort, StopAtCheckpoint, enter_context
+from aiojobs_engine.runtime.context import JobContext, StopAtCheckpoint, enter_context
 from aiojobs_engine.runtime.offload import ChildDied
 from aiojobs_engine.runtime.run import Run, Stop
+from aiojobs_engine.runtime.run_port import RunPort
 
 logger = logging.getLogger(__name__)
 

@@ -17,10 +17,11 @@ from aiojobs_engine.core.status import ErrorInfo
 from aiojobs_engine.ports.backend import Backend, Settlement
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.observer import Execution
-from aiojobs_engine.runtime.context import JobContext, RunPort
+from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.outage import Outage
 from aiojobs_engine.runtime.run import Run
+from aiojobs_engine.runtime.run_port import RunPort
 from aiojobs_engine.runtime.settlement import Decider
 
 logger = logging.getLogger(__name__)

@@ -5,16 +5,53 @@ import contextlib
 import functools
 import importlib
 import pickle
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractContextManager
 from threading import Lock
-from typing import Any, Protocol, cast
+from typing import Any, ParamSpec, Protocol, cast
 
+import anyio.from_thread
 import anyio.to_process
 import anyio.to_thread
-from anyio import BrokenWorkerProcess, CapacityLimiter
+from anyio import BrokenWorkerProcess, CapacityLimiter, NoEventLoopError
 
 from aiojobs_engine.core.codec import CarriedResult, ResultCodec
+from aiojobs_engine.core.errors import ConfigError
+
+P = ParamSpec("P")
+
+
+def in_its_place(
+    call: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs
+) -> Awaitable[None]:
+    """`call(...)` to be awaited in the loop; called in the thread of a plain function, it is done at once.
+
+    Raises:
+        ConfigError: it is neither, but a thread of somebody else's.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        return call(*args, **kwargs)
+    try:
+        anyio.from_thread.run(functools.partial(call, *args, **kwargs))
+    except NoEventLoopError as error:
+        raise ConfigError(
+            "ctx.progress and ctx.checkpoint work in the loop, or in the thread that runs the handler"
+        ) from error
+    return _DONE
+
+
+class _Done:
+    """Awaited, it is over."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+
+_DONE = _Done()
 
 
 class ChildDied(Exception):

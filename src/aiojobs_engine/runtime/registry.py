@@ -33,6 +33,7 @@ from aiojobs_engine.runtime.ids import IdSource
 from aiojobs_engine.runtime.plans import CronPlan
 from aiojobs_engine.runtime.system_clock import SystemClock
 
+_BULK = {"import": "importer", "export": "exporter"}
 _UNANNOTATED = {
     "ctx": "write ctx: JobContext",
     "context": "write context: JobContext",
@@ -259,7 +260,10 @@ class JobDecorator:
             raise ConfigError(f"@job(...) decorates a function, got {fn!r:.80}")
         options = dict(self._options)
         name = options.pop("name", None) or f"{module_of(fn)}.{fn.__qualname__}".replace(".<locals>", "")
-        made: JobType[..., Any] = JobType(fn, name=name, kind="job", options=options, ids=self._registry.ids)
+        kind = options.pop("kind", "job")
+        if kind in _BULK:
+            raise ConfigError(f"job type {name!r}: kind={kind!r} is for @engine.{_BULK[kind]}")
+        made: JobType[..., Any] = JobType(fn, name=name, kind=kind, options=options, ids=self._registry.ids)
         self._registry.add(made)
         return made
 

@@ -16,13 +16,13 @@ from aiojobs_engine.core.options import Resolved, resolve
 from aiojobs_engine.core.outcome import Failed, Interrupted, Outcome, WorkerLost
 from aiojobs_engine.ports.backend import Claim, Record
 from aiojobs_engine.ports.tracing import Tracing
-from aiojobs_engine.runtime.context import RunPort
 from aiojobs_engine.runtime.deadlines import Deadlines
 from aiojobs_engine.runtime.executor import ended, execute
 from aiojobs_engine.runtime.finalizer import Finalizer
 from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.registry import JobRegistry, JobType
 from aiojobs_engine.runtime.run import Run, Stop
+from aiojobs_engine.runtime.run_port import RunPort
 from aiojobs_engine.runtime.slots import Slots
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,9 @@ from typing import Any
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import BackendError, ConfigError
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.limiting import changed_limits
 from aiojobs_engine.core.limits import checked_name
-from aiojobs_engine.core.options import published
+from aiojobs_engine.core.options import declared_limits, published
 from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.cron import CronEntry
@@ -201,7 +202,7 @@ class Worker:
             slots=self._slots,
             finalizer=self._finalizer,
             watcher=self._watcher,
-            queues=self._watch.queues,
+            watch=self._watch,
             await_retries=await_retries,
         )
 
@@ -247,6 +248,7 @@ class Worker:
         self._started_at = self._clock.now()
         async with self._entered_resources():
             await self._store.publish(self._type_records())
+            await self._declare_limits()
             if self._scheduler is not None:
                 await self._scheduler.announce()
             await self._heartbeat.beat()
@@ -370,6 +372,13 @@ class Worker:
             started_at=self._started_at,
             beat_at=self._clock.now(),
         )
+
+    async def _declare_limits(self) -> None:
+        """Let the limits hold that code and configuration say, and none that they say no more."""
+        declared = declared_limits(self._runs.options, self._settings.queues, self._watch.queues)
+        stored = [record.limit for record in await self._store.limits()]
+        if changed := changed_limits(declared, stored):
+            await self._store.set_limits(changed)
 
     def _type_records(self) -> list[TypeRecord]:
         return [

@@ -76,7 +76,7 @@ class OtelTracing:
     def process(self, claim: Claim, worker: str, max_attempts: int) -> Generator["RunSpan"]:
         """A `process` span, linked to the context that created the job."""
         envelope = claim.envelope
-        created = propagate.extract(envelope.headers, Context())
+        created = propagate.extract(envelope.headers, Context()) if envelope.headers else Context()
         creator = trace.get_current_span(created)
         is_linked = creator.get_span_context().is_valid
         attributes = {

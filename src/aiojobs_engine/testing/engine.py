@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Coroutine, Sequence
@@ -20,8 +21,9 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.dispatching.crons import entries_in_code
 from aiojobs_engine.dispatching.templates import Templates
 from aiojobs_engine.engine import Engine
-from aiojobs_engine.ports.backend import Enqueued
+from aiojobs_engine.ports.backend import Enqueued, Watch
 from aiojobs_engine.ports.cron import Fire, Fired, FireOutcome
+from aiojobs_engine.runtime.burst import held_back
 from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.runtime.scheduler import Scheduler
 from aiojobs_engine.runtime.task_group import start
@@ -105,6 +107,7 @@ class TestEngine:
             else:
                 promoted = await self._store.promote(_BATCH)
                 if not promoted.count:
+                    left = min(left, await self._until_rates())
                     await self.clock.advance(_until(promoted.next_due, self.clock, left))
 
     def dispatched(self, what: JobType[..., Any] | str | None = None) -> list[Dispatched]:
@@ -155,6 +158,14 @@ class TestEngine:
         for (_, status), count in (await self._store.counts()).items():
             found[status] += count
         return {str(status): found[status] for status in Status if found[status]}
+
+    async def _until_rates(self) -> float:
+        """Seconds until a rate that holds jobs back may let one through; without end where none does."""
+        limits = [record.limit for record in await self._store.limits() if record.limit.rate is not None]
+        watch = Watch("test", tuple({limit.queue for limit in limits}), tuple(self.engine.registry.types))
+        if not limits or not await held_back(self._store, watch):
+            return math.inf
+        return min(limit.rate.period / limit.rate.amount / 1000 for limit in limits if limit.rate is not None)
 
     async def _fire(self) -> Instant | None:
         """Fire the cron entries that are due; the instant of the next fire."""

@@ -8,6 +8,7 @@ from aiojobs_engine.backends.memory.cron import Crons, MemoryCron
 from aiojobs_engine.backends.memory.flows import add_linked, close_batches, missing_link
 from aiojobs_engine.backends.memory.inspector import MemoryInspector
 from aiojobs_engine.backends.memory.ledger import Ledger
+from aiojobs_engine.backends.memory.limits import MemoryLimits
 from aiojobs_engine.backends.memory.records import StoredJob, note_faults
 from aiojobs_engine.backends.memory.stream import MemoryStream
 from aiojobs_engine.backends.memory.unique import holder_of
@@ -29,7 +30,7 @@ from aiojobs_engine.ports.backend import (
 from aiojobs_engine.ports.clock import Clock, Wake
 
 
-class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
+class MemoryBackend(MemoryControl, MemoryCron, MemoryLimits, MemoryInspector, MemoryStream):
     """A store in this process, gone with it. Closed and opened again, it still holds its jobs.
 
     A call that waits for nothing never yields to the loop, so each is atomic by itself.
@@ -83,7 +84,8 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
         until = ledger.boot_now() + round(lease * 1000)
         claims: list[Claim] = []
         if limit > 0:
-            for job in ledger.pending(watch):
+            gate = ledger.gate(now)
+            for job in ledger.pending(watch, gate, now):
                 if job.is_expired(now):
                     expire_queued(ledger, job, now)
                     continue
@@ -91,6 +93,7 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
                 claims.append(_lease(ledger, job, watch.worker, until, now))
                 if len(claims) >= limit:
                     break
+            ledger.flow.passed(gate)
         finish(ledger, now)
         ledger.log.publish()
         return claims
@@ -98,12 +101,24 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryInspector, MemoryStream):
     async def wait(self, watch: Watch, timeout: float) -> None:
         """Return when the watched queues may have gained work, or after `timeout` seconds."""
         ledger = self._opened()
-        if ledger.has_work(watch):
-            return
+        deadline = ledger.clock.monotonic() + timeout
         bell = Wake(ledger.clock)
         ledger.waiters[bell] = watch
         try:
-            await bell.wait(timeout)
+            while True:
+                now = ledger.clock.now()
+                gate = ledger.gate(now)
+                left = deadline - ledger.clock.monotonic()
+                if left <= 0 or any(True for _ in ledger.pending(watch, gate, now)):
+                    return
+                openings = [
+                    at
+                    for at in (None if gate is None else gate.opens_at, ledger.flow.opening())
+                    if at is not None
+                ]
+                opening = min(((at - now) / 1000 for at in openings), default=left)
+                if await bell.wait(min(left, max(0.001, opening))) or not ledger.is_open:
+                    return
         finally:
             del ledger.waiters[bell]
 

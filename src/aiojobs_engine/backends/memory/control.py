@@ -110,6 +110,7 @@ class MemoryControl(Part):
             removed += _prune(ledger, keep, limit - len(removed), now)
         for job in ledger.results.due(now, limit):
             job.result = None
+        ledger.flow.forget_ended_turns()
         return removed
 
     async def pause_queue(self, name: str) -> None:

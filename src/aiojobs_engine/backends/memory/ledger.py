@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heapreplace
 from typing import NamedTuple
 
+from aiojobs_engine.backends.memory.flow import Flow, Line, LineKey, line_of
 from aiojobs_engine.backends.memory.log import EventLog
 from aiojobs_engine.backends.memory.records import StoredJob
 from aiojobs_engine.backends.memory.shelf import Shelf
 from aiojobs_engine.core.envelope import VERSION, Envelope, decode_envelope
 from aiojobs_engine.core.errors import BackendClosed, BackendFull
 from aiojobs_engine.core.events import JobCreated, JobEvent, event_of
+from aiojobs_engine.core.gates import Gate
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import FINAL, QUEUED, Status
 from aiojobs_engine.core.status import Counters
@@ -46,6 +48,7 @@ class Ledger:
         self.due, self.expiring, self.leases, self.results = Shelf(), Shelf(), Shelf(), Shelf()
         self.ended = {status: Shelf() for status in FINAL}
         self.uniques: defaultdict[tuple[str, str], dict[str, StoredJob]] = defaultdict(dict)
+        self.flow = Flow()
         self.tally: Counter[tuple[str, Status]] = Counter()
         self.queues: set[str] = set()
         self.paused: set[str] = set()
@@ -133,6 +136,7 @@ class Ledger:
             self.remove(chunk)
         job.open_needs = 0
         self.withdraw(job)
+        self._look(line_of(job), self.clock.now())
         self.results.take(job)
         del self.jobs[job.id]
         if (rule := job.envelope.unique) is not None:
@@ -159,19 +163,35 @@ class Ledger:
 
     def ahead_of(self, job: StoredJob) -> int:
         """How many pending jobs of its queue and type come before a pending one."""
-        lane = self._lanes[job.envelope.queue].get(job.envelope.type)
-        return 0 if lane is None or job.envelope.v > VERSION else lane.before(job)
+        if job.envelope.v > VERSION:
+            return 0
+        queue, name = job.envelope.queue, job.envelope.type
+        lane = self._lanes[queue].get(name)
+        parked = [
+            line.parked for key, line in self.flow.lines.items() if (key.queue, key.type) == (queue, name)
+        ]
+        return sum(shelf.before(job) for shelf in ([lane] if lane else []) + parked)
 
-    def has_work(self, watch: Watch) -> bool:
-        """Whether a claim would find something."""
-        return any(True for _ in self._watched(watch))
+    def gate(self, now: Instant) -> Gate | None:
+        """What a claim may take now; None when nothing limits it. Keys whose time has come are looked at."""
+        for key in self.flow.due(now):
+            self._look(key, now)
+        return self.flow.gate(self.leases.jobs(), now) if self.flow.limits else None
 
-    def pending(self, watch: Watch) -> Iterator[StoredJob]:
-        """The watched jobs in claim order; each must have been moved on before the next is asked for."""
+    def pending(self, watch: Watch, gate: Gate | None, now: Instant) -> Iterator[StoredJob]:
+        """The watched jobs in claim order; each must have been moved on before the next is asked for.
+
+        Those that are past their time come too; the others are counted by the gate.
+        """
         heads = [(*first, lane) for lane in self._watched(watch) if (first := lane.first()) is not None]
         heapify(heads)
         while heads:
             _, _, job, lane = heads[0]
+            if gate is not None and not job.is_expired(now):
+                envelope = job.envelope
+                if not gate.take(envelope.queue, envelope.type, envelope.cost):
+                    heappop(heads)
+                    continue
             yield job
             if (first := lane.first()) is None:
                 heappop(heads)
@@ -184,6 +204,21 @@ class Ledger:
             if queue in watch.queues:
                 bell.set()
 
+    def look(self, keys: Iterable[LineKey]) -> None:
+        """Let those jobs of keys be claimed that their limits allow now."""
+        now = self.clock.now()
+        for key in keys:
+            self._look(key, now)
+
+    def _look(self, key: LineKey | None, now: Instant) -> None:
+        if key is None:
+            return
+        moves = self.flow.look(key, now)
+        for job in moves.hold:
+            self._from_lane(job)
+        for job in moves.let:
+            self._to_lane(job)
+
     def _watched(self, watch: Watch) -> Iterator[Shelf]:
         for queue in dict.fromkeys(watch.queues):
             lanes = self._lanes.get(queue)
@@ -195,29 +230,47 @@ class Ledger:
         self.tally[envelope.queue, status] += 1
         if status is Status.PROCESSING:
             self.leases.put(job, job.lease_until)
+            self.flow.started(job, now)
         elif status is Status.PENDING:
-            self._to_lane(job)
+            self.flow.order(job)
+            self._to_line(job)
         elif status in {Status.SCHEDULED, Status.RETRYING}:
             self.due.put(job, now if job.scheduled_at is None else job.scheduled_at)
         elif status in FINAL and job.parent is None:
             self.ended[status].put(job, now)
         if job.expires_at is not None and status in QUEUED:
             self.expiring.put(job, job.expires_at)
+        self._look(line_of(job), now)
 
     def withdraw(self, job: StoredJob) -> None:
         """Take a job from what orders it, before anything that orders it changes."""
         status, queue = job.status, job.envelope.queue
         self.tally[queue, status] -= 1
+        line = self.flow.lines.get(key) if (key := line_of(job)) is not None else None
         if status is Status.PROCESSING:
             self.leases.take(job)
+            if line is not None:
+                line.running -= 1
+            if self.flow.limits:
+                self.wake(queue)
         elif status is Status.PENDING:
             self._from_lane(job)
+            if line is not None:
+                line.open.pop(job.id, None)
+                line.parked.take(job)
         elif status in {Status.SCHEDULED, Status.RETRYING}:
             self.due.take(job)
         elif status in FINAL:
             self.ended[status].take(job)
         if job.expires_at is not None:
             self.expiring.take(job)
+
+    def _to_line(self, job: StoredJob) -> None:
+        key = line_of(job)
+        if key is None:
+            self._to_lane(job)
+        else:
+            self.flow.lines.setdefault(key, Line()).parked.put(job, job.number)
 
     def _to_lane(self, job: StoredJob) -> None:
         if job.envelope.v > VERSION:
@@ -226,7 +279,7 @@ class Ledger:
         lanes = self._lanes[queue]
         if (lane := lanes.get(name)) is None:
             lane = lanes[name] = Shelf()
-        lane.put(job, -job.envelope.priority)
+        lane.put(job, job.number)
         if self.waiters and queue not in self.paused:
             for bell, watch in self.waiters.items():
                 if queue in watch.queues and name in watch.types:

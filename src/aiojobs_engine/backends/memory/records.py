@@ -49,6 +49,7 @@ class StoredJob:
         has_started: False for a job that its worker claimed ahead and has not begun.
         lease_until: ms since boot.
         expires_at: None once a retry by hand has freed the job of it.
+        turn: in its queue and priority, once it has been pending; `number` is what orders it there.
         reopened: a chunk of rows that had failed before, whose counters its parent has already.
         open_needs: how many jobs have to end before this one is claimable.
         dependents: who waits for this job, and for which end of it.
@@ -81,6 +82,8 @@ class StoredJob:
     result: bytes | None = None
     result_until: Instant | None = None
     family: Family | None = None
+    turn: int | None = None
+    number: int = 0
     open_needs: int = 0
     dependents: "list[tuple[StoredJob, Need]]" = field(default_factory=list["tuple[StoredJob, Need]"])
 

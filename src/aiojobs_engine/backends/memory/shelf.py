@@ -45,8 +45,8 @@ class Shelf:
         return None
 
     def before(self, job: StoredJob) -> int:
-        """How many come before a job that is there."""
-        own = (self._jobs[job.place][0], job.place)
+        """How many come before a pending job."""
+        own = (job.number, job.place)
         return sum((number, place) < own for place, (number, _) in self._jobs.items())
 
     def due(self, now: int, limit: int) -> list[StoredJob]:

@@ -11,11 +11,12 @@ import msgspec
 
 from aiojobs_engine.backends.sqlite.alarms import Alarms
 from aiojobs_engine.backends.sqlite.bells import Bells
-from aiojobs_engine.backends.sqlite.claims import begin, claim, extend, is_claimable, rescue
+from aiojobs_engine.backends.sqlite.claims import begin, claim, claimable_at, extend, rescue
 from aiojobs_engine.backends.sqlite.connect import Durability, check_place, connect_writer
 from aiojobs_engine.backends.sqlite.control import SqliteControl
 from aiojobs_engine.backends.sqlite.cron import SqliteCron
 from aiojobs_engine.backends.sqlite.enqueue import encoded, enqueue
+from aiojobs_engine.backends.sqlite.flow import SqliteLimits
 from aiojobs_engine.backends.sqlite.generation import check_generation, write_generation
 from aiojobs_engine.backends.sqlite.inspector import SqliteInspector
 from aiojobs_engine.backends.sqlite.linked import enqueue_linked
@@ -44,7 +45,7 @@ from aiojobs_engine.ports.backend import (
 from aiojobs_engine.ports.clock import Clock
 
 
-class SqliteBackend(SqliteControl, SqliteCron, SqliteInspector, SqliteStream):
+class SqliteBackend(SqliteControl, SqliteCron, SqliteLimits, SqliteInspector, SqliteStream):
     """A store in one file, for any number of processes of one machine.
 
     Writes of this process are gathered into group commits on a thread of its own; reads go through a
@@ -155,7 +156,7 @@ class SqliteBackend(SqliteControl, SqliteCron, SqliteInspector, SqliteStream):
         self._writing()
         self._listen("jobs")
         with self._bells.for_jobs() as bell:
-            await self._until(bell, timeout, lambda tx: is_claimable(tx, watch))
+            await self._until(bell, timeout, lambda tx: claimable_at(tx, watch))
 
     async def begin(self, leases: Sequence[Lease]) -> None:
         """Note that jobs which were claimed ahead run now; see the port."""

@@ -40,15 +40,18 @@ class Part:
         """Run a short reading operation on the writer's connection, outside of a transaction."""
         return await self._writing().submit(run, is_read=True)
 
-    async def _until(self, bell: Wake, timeout: float, is_there: Callable[[Transaction], bool]) -> None:
-        """Return when `is_there`, at a ring, or after `timeout` seconds.
+    async def _until(self, bell: Wake, timeout: float, there_at: Callable[[Transaction], int | None]) -> None:
+        """Return when the instant of `there_at` is reached, at a ring, or after `timeout` seconds.
 
         It is asked again every second too: not every write of another process can ring here.
         """
         deadline = self._clock.monotonic() + timeout
-        while not await self._peek(is_there):
-            left = deadline - self._clock.monotonic()
-            if left <= 0 or await bell.wait(min(left, _POLL_SECONDS)) or self._writer is None:
+        while True:
+            at = await self._peek(there_at)
+            left = min(deadline - self._clock.monotonic(), _POLL_SECONDS)
+            if at is not None:
+                left = min(left, (at - self._clock.now()) / 1000)
+            if left <= 0 or await bell.wait(left) or self._writer is None:
                 return
 
     def _listen(self, kind: Kind) -> None:

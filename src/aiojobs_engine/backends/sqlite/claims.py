@@ -5,10 +5,16 @@ from typing import NamedTuple
 
 import msgspec
 
+from aiojobs_engine.backends.sqlite.enqueue import is_free
+from aiojobs_engine.backends.sqlite.fairness import take_turns
+from aiojobs_engine.backends.sqlite.flow import gate as open_gate
+from aiojobs_engine.backends.sqlite.flow import passed
+from aiojobs_engine.backends.sqlite.lines import look, started
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.backends.sqlite.upkeep import expire_jobs, fail_damaged
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.events import JobStarted, LeaseLost, event_of
+from aiojobs_engine.core.gates import Gate
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters
@@ -72,17 +78,24 @@ _NO_COUNTERS = Counters()
 
 
 class _Picked(NamedTuple):
-    """What a claim found: jobs to lease and jobs that are past their time, and whether there may be more."""
+    """What a claim found: jobs to lease and jobs that are past their time, and whether there may be more.
+
+    `opens_at` is when a limit that holds jobs back opens by itself, None without one.
+    """
 
     seqs: list[int]
     past: list[int]
     more: bool
+    opens_at: int | None = None
 
 
-_picked = msgspec.json.Decoder(list[list[tuple[int, int, int]]]).decode
+_NOTHING = _Picked([], [], more=False)
+
+_picked = msgspec.json.Decoder(list[list[tuple[int, int, int, int]]]).decode
 _held = msgspec.json.Decoder(list[_Held]).decode
 _bodies = msgspec.json.Decoder(list[Envelope]).decode
 _seqs = msgspec.json.Decoder(list[int]).decode
+_costs = msgspec.json.Decoder(list[tuple[int, int, int]]).decode
 _extended = msgspec.json.Decoder(list[tuple[int, int, bool, bool]]).decode
 
 
@@ -90,7 +103,7 @@ def claim(tx: Transaction, watch: Watch, limit: int, lease: float, ahead: int = 
     """Lease the first `limit` jobs in claim order; those past their time that are met on the way expire."""
     claims: list[Claim] = []
     for _ in range(_TURNS):
-        picked = _pick(tx, watch, limit - len(claims))
+        picked = _pick(tx, watch, limit - len(claims), may_look=True)
         if picked.past:
             expire_jobs(tx, picked.past)
         if picked.seqs:
@@ -102,10 +115,10 @@ def claim(tx: Transaction, watch: Watch, limit: int, lease: float, ahead: int = 
     return claims
 
 
-def is_claimable(tx: Transaction, watch: Watch) -> bool:
-    """Whether a claim would find a job, or one to expire."""
+def claimable_at(tx: Transaction, watch: Watch) -> int | None:
+    """When a claim would find a job, or one to expire, if nothing else happens; None when never."""
     picked = _pick(tx, watch, 1)
-    return bool(picked.seqs or picked.past)
+    return tx.now if picked.seqs or picked.past else picked.opens_at
 
 
 def rescue(tx: Transaction, worker: str, limit: int, lease: float) -> list[Claim]:
@@ -138,33 +151,71 @@ def extend(tx: Transaction, leases: Sequence[Lease], lease: float) -> list[Lease
     return [held.get(row, _LOST) for row in rows]
 
 
-def _pick(tx: Transaction, watch: Watch, limit: int) -> _Picked:
-    lanes = tx.lanes.watched(watch)
+def _pick(tx: Transaction, watch: Watch, limit: int, *, may_look: bool = False) -> _Picked:
     while True:
-        share = max(_SHARE, limit if len(lanes) <= _FEW_LANES else 4 * limit // len(lanes))
-        version, found = tx.one("pick", lanes=lanes, limit=share, now=tx.now)
-        if tx.lanes.fresh(tx, version):
-            break
         lanes = tx.lanes.watched(watch)
-    if found is None:
-        return _Picked([], [], more=False)
-    return _merged(_picked(found), share, limit)
+        gate = open_gate(tx)
+        if gate is not None:
+            lanes = [number for number in lanes if gate.is_open(*tx.lane(number)[:2])]
+        share = max(_SHARE, limit if len(lanes) <= _FEW_LANES else 4 * limit // len(lanes))
+        version, found, again_at = tx.one("pick", lanes=lanes, limit=share, now=tx.now)
+        if not tx.lanes.fresh(tx, version):
+            continue
+        if again_at is None or again_at > tx.now or not may_look:
+            break
+        look(tx)
+    picked = _NOTHING
+    if found is not None and gate is None:
+        picked = _merged(_picked(found), share, limit)
+    elif found is not None and gate is not None:
+        picked = _limited(tx, _picked(found), share, limit, gate)
+    if gate is not None and may_look:
+        passed(tx, gate)
+    openings = [at for at in (again_at, None if gate is None else gate.opens_at) if at is not None]
+    return picked._replace(opens_at=min(openings)) if openings else picked
 
 
-def _merged(lanes: list[list[tuple[int, int, int]]], share: int, limit: int) -> _Picked:
+def _merged(lanes: list[list[tuple[int, int, int, int]]], share: int, limit: int) -> _Picked:
     """The first jobs of all lanes together.
 
     Of a lane that gave its whole share more may follow, so nothing beyond its last job is certain to be next.
     """
-    ordered = sorted((-priority, seq, past) for lane in lanes for priority, seq, past in lane)
-    end = min(((-lane[-1][0], lane[-1][1], 1) for lane in lanes if len(lane) == share), default=None)
+    ordered = sorted((-priority, turn, seq, past) for lane in lanes for priority, turn, seq, past in lane)
+    end = min(((-lane[-1][0], *lane[-1][1:3], 1) for lane in lanes if len(lane) == share), default=None)
     seqs: list[int] = []
     expired: list[int] = []
     for job in ordered:
         if len(seqs) == limit or (end is not None and job > end):
             break
-        (expired if job[2] else seqs).append(job[1])
+        (expired if job[3] else seqs).append(job[2])
     return _Picked(seqs, expired, more=end is not None)
+
+
+def _limited(
+    tx: Transaction, lanes: list[list[tuple[int, int, int, int]]], share: int, limit: int, gate: Gate
+) -> _Picked:
+    """As `_merged`, of what a gate lets through; a lane that it has shut hides no jobs of others."""
+    ordered = sorted((-priority, turn, seq, past) for lane in lanes for priority, turn, seq, past in lane)
+    last = {lane[-1][2] for lane in lanes if len(lane) == share}
+    costs = {
+        seq: (tx.lane(lane), cost)
+        for seq, lane, cost in _costs(tx.value("costs", seqs=[job[2] for job in ordered]))
+    }
+    seqs: list[int] = []
+    expired: list[int] = []
+    more = False
+    for _, _, seq, past in ordered:
+        lane, cost = costs[seq]
+        if past:
+            expired.append(seq)
+        elif gate.take(lane.queue, lane.type, cost):
+            seqs.append(seq)
+        if len(seqs) == limit:
+            break
+        if seq in last and gate.is_open(lane.queue, lane.type):
+            more = True
+            break
+    return _Picked(seqs, expired, more=more)
 
 
 def begin(tx: Transaction, leases: Sequence[Lease]) -> None:
@@ -179,6 +230,9 @@ def _lease(
     seqs = [row.seq for row, _ in held]
     until = tx.lease_until(lease)
     tx.run("claim", seqs=seqs, boot=tx.boot[0], until=until, worker=worker, now=tx.now, ahead=ahead)
+    if any(not is_free(envelope) for _, envelope in held):
+        started(tx, [envelope for _, envelope in held])
+        take_turns(tx, [(row.seq, envelope) for row, envelope in held])
     claims: list[Claim] = []
     for row, envelope in held:
         claims.append(taken := _claim(row, envelope, tx.now))

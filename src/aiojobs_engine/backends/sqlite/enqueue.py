@@ -9,7 +9,9 @@ import msgspec
 
 from aiojobs_engine.backends.sqlite.blobs import Blobs
 from aiojobs_engine.backends.sqlite.codes import CODES
+from aiojobs_engine.backends.sqlite.fairness import give_due_turns
 from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
+from aiojobs_engine.backends.sqlite.lines import line_of
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_same_job
 from aiojobs_engine.core.events import JobCreated, event_of
@@ -126,10 +128,20 @@ def _add_slice(
         tx.run("add_bodies", rows=large_rows, bodies=large.joined(), last=last)
     if tags := [(envelope.id, envelope.tags) for envelope, _ in jobs if envelope.tags]:
         tx.run("add_tags", rows=tags, last=last)
+    put_in_line(tx, [envelope for envelope, _ in jobs])
     if stored == len(jobs):
         return {}
     found = _stored(tx.value("stored", ids=[envelope.id for envelope, _ in jobs], last=last))
     return {job_id: decode_envelope(body) for job_id, is_new, body in found if not is_new}
+
+
+def put_in_line(tx: Transaction, envelopes: Sequence[Envelope]) -> None:
+    """Give fair jobs their turns, and let the lines of those under limits by key be looked at."""
+    if lines := {line for envelope in envelopes if (line := line_of(envelope)) is not None}:
+        tx.run("touch_lines", lines=sorted(lines))
+        tx.lined = True
+    if any(envelope.fair_key is not None for envelope in envelopes):
+        give_due_turns(tx)
 
 
 def _row(
@@ -151,11 +163,25 @@ def _row(
     ]
     scheduled, expires = envelope.scheduled_at, envelope.expires_at
     user_id, total, key = envelope.user_id, envelope.total, unique_key(envelope)
-    is_short = user_id is None and parent is None and total == 0 and key is None
+    is_short = user_id is None and parent is None and total == 0 and key is None and is_free(envelope)
     if not (scheduled is None and expires is None and is_short):
         due = envelope.created_at if scheduled is None else scheduled
         row.append([due, scheduled, expires, total, storable(user_id), parent, int(reopened), key])
+        if not is_free(envelope):
+            row[-1] += [envelope.cost, line_of(envelope), fair_share(envelope)]
     return row
+
+
+def is_free(envelope: Envelope) -> bool:
+    """Whether nothing of its own limits or orders the job."""
+    return envelope.limit_key is None and envelope.fair_key is None and envelope.cost == 1
+
+
+def fair_share(envelope: Envelope) -> str | None:
+    """The column of a job that is to have a fair turn."""
+    if envelope.fair_key is None:
+        return None
+    return msgspec.json.encode((envelope.fair_key, envelope.fair_weight)).decode()
 
 
 def unique_key(envelope: Envelope) -> str | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from aiojobs_engine.core.envelope import VERSION, Envelope
+from aiojobs_engine.core.gates import Group, Limit, in_force
 from aiojobs_engine.ports.backend import Watch
 
 if TYPE_CHECKING:
@@ -22,11 +23,15 @@ class Lane(NamedTuple):
     v: int
 
 
-_decode = msgspec.json.Decoder(tuple[int, list[tuple[int, Lane]], set[str]]).decode
+_decode = msgspec.json.Decoder(tuple[int, list[tuple[int, Lane]], set[str], list[Limit]]).decode
 
 
 class Lanes:
-    """The lanes as of one version; every change of a lane or of a pause raises the version in the store."""
+    """The lanes as of one version; every change of a lane, pause or limit raises the version in the store.
+
+    Attributes:
+        limits: those in force, by group.
+    """
 
     def __init__(self) -> None:
         """Know nothing yet."""
@@ -38,6 +43,7 @@ class Lanes:
         self._by_number: dict[int, Lane] = {}
         self._numbers: dict[Lane, int] = {}
         self._paused: set[str] = set()
+        self.limits: dict[Group, Limit] = {}
         self._watched: dict[Watch, list[int]] = {}
         self._boots: dict[str, int] = {}
 
@@ -62,7 +68,8 @@ class Lanes:
 
     def load(self, tx: "Transaction") -> None:
         """Read all lanes and pauses."""
-        self._version, rows, self._paused = _decode(tx.value("lanes"))
+        self._version, rows, self._paused, limits = _decode(tx.value("lanes"))
+        self.limits = in_force(limits)
         self._by_number = dict(rows)
         self._numbers = {lane: number for number, lane in self._by_number.items()}
         self._watched = {}

@@ -51,6 +51,8 @@ class JobRow(msgspec.Struct, array_like=True):
     message: str | None
     needs: int
     needed: int
+    line: str | None
+    lacks_turn: int
 
     @property
     def status(self) -> Status:
@@ -155,6 +157,7 @@ class Ledger:
     def changed(self, row: JobRow) -> None:
         """Let `row` be written by `store`."""
         self._changed[row.seq] = row
+        self.tx.lined |= row.line is not None or bool(row.lacks_turn)
 
     def move(self, row: JobRow, status: Status) -> None:
         """Give a job its next status; what belongs to a run or to an end is set or dropped with it."""

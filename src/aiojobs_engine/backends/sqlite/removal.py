@@ -62,6 +62,7 @@ def prune(tx: Transaction, keeps: Sequence[Keep], limit: int) -> list[str]:
     for keep in keeps:
         removed += _prune(tx, keep, limit - len(removed))
     tx.run("drop_results", now=tx.now, limit=limit)
+    tx.run("delete_turn_ends")
     return removed
 
 
@@ -104,3 +105,4 @@ def _delete(tx: Transaction, seqs: Sequence[int]) -> None:
         tx.run("delete_tags", seqs=seqs)
         tx.run("delete_bodies", seqs=seqs)
         tx.run("delete_jobs", seqs=seqs)
+        tx.lined = True

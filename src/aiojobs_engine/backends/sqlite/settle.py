@@ -19,6 +19,7 @@ _QUEUED_LATER = frozenset({Status.SCHEDULED, Status.RETRYING})
 
 def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
     """End runs; plain ones together, and whatever that leaves open one by one."""
+    tx.woke |= bool(tx.lanes.limits)
     if all(map(is_plain, settlements)) and settle_plain(tx, settlements):
         return [True] * len(settlements)
     return _settle_each(tx, settlements)

@@ -53,7 +53,7 @@ class SqliteStream(Part):
         place = parsed(after)
         self._listen("events")
         with self._bells.for_events() as bell:
-            await self._until(bell, timeout, lambda tx: _is_behind(place, tx.value("newest_event"), after))
+            await self._until(bell, timeout, lambda tx: _there_at(place, tx.value("newest_event"), after))
 
     async def hold_place(self, name: str, holder: str, lease: float, cursor: str | None = None) -> Place:
         """Take or keep a named place, and move it."""
@@ -106,7 +106,8 @@ def check_not_after(place: Spot, newest: Spot, cursor: str) -> None:
         )
 
 
-def _is_behind(place: Spot, newest: str, cursor: str) -> bool:
+def _there_at(place: Spot, newest: str, cursor: str) -> int | None:
+    """0, which is over, when there are events behind the place."""
     last: Spot = _place(newest)
     check_not_after(place, last, cursor)
-    return place < last
+    return 0 if place < last else None

@@ -27,6 +27,7 @@ class Transaction:
     Attributes:
         events: what the operations store, in order; the writer packs them when the last operation has run.
         woke: whether jobs became claimable.
+        lined: whether a key under limits may have to be looked at.
         statements: how many statements have been run.
     """
 
@@ -36,7 +37,7 @@ class Transaction:
         self._clock = clock
         self.lanes = lanes
         self.events: list[JobEvent] = []
-        self.woke = False
+        self.woke = self.lined = False
         self.statements = 0
 
     @cached_property

@@ -11,12 +11,15 @@ from aiojobs_engine.backends.sqlite.enqueue import (
     add_aside,
     encoded,
     enqueue,
+    fair_share,
     first_of_each,
     first_status,
+    put_in_line,
     storable,
     unique_key,
 )
 from aiojobs_engine.backends.sqlite.ledger import Ledger
+from aiojobs_engine.backends.sqlite.lines import line_of
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.events import JobInterrupted
@@ -99,6 +102,18 @@ def _replace(tx: Transaction, holder: _Holder, envelope: Envelope, chosen: dict[
         ledger.store()
     for name in ("delete_bodies", "delete_tags"):
         tx.run(name, seqs=[holder.seq])
-    place = {"lane": lane, "priority": new.priority, "user_id": storable(new.user_id)}
-    tx.run("replace_body", seq=holder.seq, body=add_aside(tx, new, body, holder.seq), **place)
+    tx.run(
+        "replace_body",
+        seq=holder.seq,
+        body=add_aside(tx, new, body, holder.seq),
+        lane=lane,
+        priority=new.priority,
+        user_id=storable(new.user_id),
+        cost=new.cost,
+        line=line_of(new),
+        share=fair_share(new),
+    )
+    if row is not None and row.line is not None:
+        tx.run("touch_lines", lines=[row.line])
+    put_in_line(tx, [new])
     return holder._replace(lane=lane, code=CODES[status])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from aiojobs_engine.backends.sqlite.bulk import after_end, expire_queued
+from aiojobs_engine.backends.sqlite.fairness import give_due_turns
 from aiojobs_engine.backends.sqlite.flows import finish
 from aiojobs_engine.backends.sqlite.ledger import Ledger
 from aiojobs_engine.backends.sqlite.transaction import Transaction
@@ -22,7 +23,9 @@ def promote(tx: Transaction, limit: int) -> Promoted:
     if late:
         expire_jobs(tx, late)
     promoted = tx.run("promote", now=tx.now, limit=limit)
-    tx.woke |= promoted > 0
+    if promoted:
+        tx.woke = tx.lined = True
+        give_due_turns(tx)
     return Promoted(len(late) + promoted, tx.value("next_due"))
 
 

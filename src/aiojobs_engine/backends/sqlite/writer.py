@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 from aiojobs_engine.backends.sqlite.connect import BUSY_SECONDS
 from aiojobs_engine.backends.sqlite.errors import translated, translated_at_open
 from aiojobs_engine.backends.sqlite.lanes import Lanes
+from aiojobs_engine.backends.sqlite.lines import look
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.backends.sqlite.turns import Turns
 from aiojobs_engine.core.errors import BackendUnavailable
@@ -226,6 +227,8 @@ class Writer:
         tx = Transaction(connection, self._clock, self.lanes)
         try:
             results = [operation.run(tx) for operation in operations]
+            if tx.lined:
+                look(tx)
             rows = tx.store_events() if tx.events else []
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits

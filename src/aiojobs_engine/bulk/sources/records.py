@@ -1,6 +1,6 @@
 """What every format gives: spans of records, and the rows that stand in them."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -75,6 +75,14 @@ class TableRows:
         numbers = list(compress(self.numbers, kept))
         return TableRows(numbers, self._header, columns, _unfit_without(self.unfit, skipped))
 
+    def without_columns(self, names: Container[str], read: Callable[[str], str]) -> "TableRows":
+        """All but the columns of these names, each value as `read` gives it."""
+        header = [own for own, name in zip(self._header, self.columns, strict=True) if name not in names]
+        columns = {
+            name: list(map(read, values)) for name, values in self.columns.items() if name not in names
+        }
+        return TableRows(self.numbers, header, columns, _unfit_without_columns(self.unfit, names))
+
 
 class RecordRows:
     """Some rows as they stand in a source whose records name their own columns.
@@ -124,12 +132,25 @@ class RecordRows:
             _unfit_without(self.unfit, skipped),
         )
 
+    def without_columns(self, names: Container[str]) -> "RecordRows":
+        """All rows without what stands under these names."""
+        originals = [_without_columns(record, names) for record in self._originals]
+        return RecordRows(self.numbers, originals, self._mapping, _unfit_without_columns(self.unfit, names))
+
 
 RawRows = TableRows | RecordRows
 
 
 def _unfit_without(unfit: Sequence[Unfit], skipped: Container[int]) -> list[Unfit]:
     return [one for one in unfit if one.number not in skipped]
+
+
+def _unfit_without_columns(unfit: Sequence[Unfit], names: Container[str]) -> list[Unfit]:
+    return [Unfit(one.number, _without_columns(one.payload, names), one.message) for one in unfit]
+
+
+def _without_columns(record: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in names}
 
 
 def bounded(payload: Mapping[str, Any]) -> dict[str, Any]:

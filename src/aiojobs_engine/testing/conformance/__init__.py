@@ -32,7 +32,9 @@ _THEMES = (
     "flow",
     "inspector",
     "kin",
+    "key_limit",
     "laws",
+    "limit",
     "place",
     "promote",
     "prune",
@@ -56,7 +58,9 @@ from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.flow import FlowContract  # noqa: E402
 from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
+from aiojobs_engine.testing.conformance.key_limit import FairContract, KeyLimitContract  # noqa: E402
 from aiojobs_engine.testing.conformance.kin import KinContract  # noqa: E402
+from aiojobs_engine.testing.conformance.limit import LimitContract  # noqa: E402
 from aiojobs_engine.testing.conformance.place import PlaceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.promote import PromoteContract  # noqa: E402
 from aiojobs_engine.testing.conformance.prune import PruneContract  # noqa: E402
@@ -76,10 +80,13 @@ __all__ = [
     "CronContract",
     "EnqueueContract",
     "EventContract",
+    "FairContract",
     "FenceContract",
     "FlowContract",
     "InspectorContract",
+    "KeyLimitContract",
     "KinContract",
+    "LimitContract",
     "PlaceContract",
     "PromoteContract",
     "PruneContract",
@@ -98,6 +105,9 @@ class BackendContract(
     UniqueContract,
     ReplaceContract,
     ClaimContract,
+    LimitContract,
+    KeyLimitContract,
+    FairContract,
     WaitContract,
     FenceContract,
     SettleContract,

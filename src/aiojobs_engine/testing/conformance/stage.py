@@ -20,6 +20,7 @@ from aiojobs_engine.core.events import (
     StoredEvent,
     event_of,
 )
+from aiojobs_engine.core.gates import Limit
 from aiojobs_engine.core.instant import Instant, later
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, JobFailure, JobStatus
@@ -91,6 +92,14 @@ class Stage:
         """Claim the one job that comes first."""
         (claim,) = await self.take(1, **options)
         return claim
+
+    async def limit(self, **fields: Any) -> None:
+        """Store one limit, of the queue `default` unless `fields` say another."""
+        await self.backend.set_limits([Limit(**{"queue": "default", **fields})])
+
+    async def wait(self, timeout: float) -> None:
+        """Wait as a worker does."""
+        await self.backend.wait(WATCH, timeout)
 
     async def start(self, job_id: str, **fields: Any) -> Claim:
         """Enqueue a job and claim it, in a store where nothing else is pending."""

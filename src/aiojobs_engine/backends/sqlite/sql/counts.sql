@@ -3,7 +3,9 @@ SELECT json_group_array(json_array(queue, status, number))
 FROM (
     SELECT queue, status, sum(number) AS number
     FROM (
-        SELECT lane, 2 AS status, count(*) AS number FROM jobs WHERE status = 2 GROUP BY lane
+        SELECT lane, 2 AS status, count(*) AS number FROM jobs WHERE status = 2 AND held = 0 GROUP BY lane
+        UNION ALL
+        SELECT lane, 2, count(*) FROM jobs WHERE status = 2 AND held = 1 GROUP BY lane
         UNION ALL
         SELECT lane, 4, count(*) FROM jobs WHERE status = 4 GROUP BY lane
         UNION ALL

@@ -9,7 +9,12 @@ FROM (
         SELECT queue, 0, NULL FROM lanes
         UNION ALL
         SELECT queue, 0, since
-        FROM (SELECT lane, min(due_at) AS since FROM jobs WHERE status = 2 GROUP BY lane) JOIN lanes USING (lane)
+        FROM (
+            SELECT lane, min(due_at) AS since FROM jobs WHERE status = 2 AND held = 0 GROUP BY lane
+            UNION ALL
+            SELECT lane, min(due_at) FROM jobs WHERE status = 2 AND held = 1 GROUP BY lane
+        )
+        JOIN lanes USING (lane)
     )
     GROUP BY name
     ORDER BY name

@@ -1,4 +1,5 @@
--- Ends plain runs for good: no bulk job, no chunk, no checkpoint, and nobody waits for them. Touches only rows whose lease holds.
+-- Ends plain runs for good: no bulk job, no chunk, no checkpoint, no limit by key, and nobody waits for them. Touches
+-- only rows whose lease holds.
 -- :rows [[seq, token, status, attempts, crashes, result_until, start, length], ...] with the place of the
 -- result in
 -- :results, 1 based, a length of 0 for none; a row may end with
@@ -21,4 +22,4 @@ FROM (
     FROM (SELECT value FROM json_each(:rows) LIMIT -1)
 ) AS s
 WHERE jobs.seq = s.seq AND jobs.token = s.token AND jobs.status = 4 AND jobs.chunks = 0
-AND jobs.parent IS NULL AND jobs.needed = 0
+AND jobs.parent IS NULL AND jobs.needed = 0 AND jobs.line IS NULL

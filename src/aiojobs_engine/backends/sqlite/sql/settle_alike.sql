@@ -5,4 +5,4 @@ SET status = :status, attempts = :attempts, crashes = :crashes, finished_at = :n
     lease_boot = NULL, lease_until = NULL, worker = NULL, cancelling = 0, pausing = 0,
     result_until = NULL, result = NULL, error = NULL
 WHERE seq IN (SELECT value FROM json_each(:seqs))
-AND token = :token AND status = 4 AND chunks = 0 AND parent IS NULL AND needed = 0
+AND token = :token AND status = 4 AND chunks = 0 AND parent IS NULL AND needed = 0 AND line IS NULL

@@ -1,4 +1,4 @@
--- Sends plain runs back to the queue: no bulk job, no chunk, no checkpoint, nothing asked of them meanwhile.
+-- Sends plain runs back to the queue: no bulk job, no chunk, no checkpoint, no limit by key, nothing asked of them meanwhile.
 -- :rows [[seq, token, status, attempts, crashes, due_at, error, message, total], ...]; NULL leaves message
 -- and total.
 -- The counters go back to those of the last checkpoint.
@@ -20,4 +20,4 @@ FROM (
     FROM (SELECT value FROM json_each(:rows) LIMIT -1)
 ) AS s
 WHERE jobs.seq = s.seq AND jobs.token = s.token AND jobs.status = 4 AND jobs.chunks = 0
-AND jobs.parent IS NULL AND jobs.cancelling = 0 AND jobs.pausing = 0
+AND jobs.parent IS NULL AND jobs.line IS NULL AND jobs.cancelling = 0 AND jobs.pausing = 0

@@ -1,0 +1,2 @@
+-- Reads all limits, as they were stored: [record, ...].
+SELECT '[' || coalesce(group_concat(record), '') || ']' FROM limits
