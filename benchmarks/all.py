@@ -12,6 +12,7 @@ import drain
 import failing
 import features
 import idle
+import imports
 import payload
 import pickup
 import processes
@@ -20,7 +21,19 @@ from harness.figures import Figure, Scenario, as_markdown, machine, table
 
 SCENARIOS = [
     module.SCENARIO
-    for module in (drain, sleepers, dispatch, pickup, idle, processes, payload, failing, features, backlog)
+    for module in (
+        drain,
+        sleepers,
+        dispatch,
+        pickup,
+        idle,
+        processes,
+        payload,
+        failing,
+        features,
+        backlog,
+        imports,
+    )
 ]
 
 

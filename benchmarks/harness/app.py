@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from aiojobs_engine import Engine, JobEvent, JobRegistry, Retry
+from harness.people import Person
 from harness.tally import Tally
 
 ATTEMPTS = 3
@@ -61,6 +62,16 @@ async def stamp(n: int) -> None:
     """Write down when the handler began."""
     note_moment(n)
     _tally.ran(n)
+
+
+@registry.importer("people", row=Person, key="email")
+async def import_people(rows: list[Person]) -> None:
+    """Do nothing with the rows."""
+
+
+@registry.importer("people.without-key", row=Person)
+async def import_people_without_key(rows: list[Person]) -> None:
+    """Do nothing with the rows, which may repeat."""
 
 
 def note_moment(n: int) -> None:

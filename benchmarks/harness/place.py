@@ -39,13 +39,18 @@ class Place:
         self._started = 0
 
     @property
+    def files(self) -> Path:
+        """Where the rows of bulk jobs lie."""
+        return self.folder / "files"
+
+    @property
     def url(self) -> str:
         """Where the jobs lie."""
         return f"sqlite:///{self.database}"
 
     def engine(self) -> Engine:
         """An engine of this process on the same store, with the same job types."""
-        return Engine(self.url, registry=registry)
+        return Engine(self.url, registry=registry, config={"storage": {"path": str(self.files)}})
 
     def worker(self, concurrency: int = 100, *options: str) -> Process:
         """Start a worker process."""
@@ -73,7 +78,7 @@ class Place:
         """What the processes find in their environment."""
         return {
             "AIOJOBS_URL": self.url,
-            "AIOJOBS_STORAGE__PATH": str(self.folder / "files"),
+            "AIOJOBS_STORAGE__PATH": str(self.files),
             "BENCHMARK_TALLY": str(self.tally),
             "BENCHMARK_HUEY": str(self.folder / "huey.db"),
             **self._settings,

@@ -160,7 +160,7 @@ def test_a_missing_column_is_told_with_the_mapping_that_would_help() -> None:
         model(User).check_columns(["E-Mail", "Age", "x"], {})
     assert str(caught.value) == (
         "the source has no column for 'age', 'email'; its columns are 'E-Mail', 'Age', 'x'; "
-        "did you mean mapping={'Age': 'age', 'E-Mail': 'email'}?"
+        "did you mean mapping={'E-Mail': 'email', 'Age': 'age'}?"
     )
     assert caught.value.argument == "source"
 

@@ -10,14 +10,16 @@ import msgspec
 
 from aiojobs_engine.bulk.call import MOST_ROWS, parsed_call
 from aiojobs_engine.bulk.chunk import PartRun, TooManyFailures, bare_faults, lost_faults
-from aiojobs_engine.bulk.intake import Source, bounds_of, store_source
+from aiojobs_engine.bulk.intake import Source, bounds_of, is_file, opened_source, store_source
 from aiojobs_engine.bulk.plan import Part, Plan, decode_plan, encode_plan
 from aiojobs_engine.bulk.planner import has_more_rows, spawn, whole
+from aiojobs_engine.bulk.preview import Preview, previewed
 from aiojobs_engine.bulk.row_types import RowT
 from aiojobs_engine.bulk.rows import RowModel
 from aiojobs_engine.bulk.sources.opening import Declared
-from aiojobs_engine.core.config import Settings
-from aiojobs_engine.core.errors import ConfigError, EngineError, PayloadError, SourceChanged
+from aiojobs_engine.bulk.template import TemplateFormat, template
+from aiojobs_engine.core.config import LimitSettings, Settings
+from aiojobs_engine.core.errors import ConfigError, EngineError, PayloadError, SourceChanged, SourceError
 from aiojobs_engine.core.job import CallOptions, Job
 from aiojobs_engine.core.outcome import SALVAGE, Cancelled, Failed, Outcome, RowsDone, Spawned
 from aiojobs_engine.core.status import Counters, ErrorInfo
@@ -132,6 +134,36 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             options=self._call_options,
             strategy="single" if plan.is_single else "batch",
         )
+
+    async def preview(
+        self, source: Source, *, mapping: Mapping[str, str] | None = None, limits: LimitSettings | None = None
+    ) -> Preview:
+        """Look at the beginning of a path or an open file, which is read from, and store nothing.
+
+        Args:
+            mapping: columns whose fields are known.
+            limits: those of the engine's settings, when they are not the default ones.
+
+        Raises:
+            SourceError: the source can't be imported, whatever its columns.
+            ConfigError: its format needs an extra that is not installed.
+        """
+        if not is_file(source):
+            raise SourceError("a preview takes a path or an open binary file", argument="source")
+        bounds = bounds_of(limits or LimitSettings())
+        given = dict(mapping or {})
+        async with opened_source(source, self.declared, bounds, self.model.likely(given)) as (made, _):
+            found = made.found
+        self.model.check_mapping(given, found.columns)
+        return previewed(found, self.model.fields, self.model.required, given)
+
+    def template(self, format: TemplateFormat = "csv") -> bytes:
+        """An empty file with the columns of the row type, as `csv`, `tsv` or `xlsx`.
+
+        Raises:
+            ConfigError: the row type takes any columns, or the extra for `xlsx` is not installed.
+        """
+        return template(list(self.model.fields), format, f"importer {self.name!r}")
 
     async def perform(self, context: JobContext, claim: Claim) -> Outcome:
         """Plan an import, or run the handler on the rows of a part; whatever it raises goes to the caller."""

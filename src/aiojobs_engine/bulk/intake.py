@@ -88,7 +88,7 @@ def is_file(source: object) -> bool:
 
 @asynccontextmanager
 async def opened_source(
-    source: Source, declared: Declared, bounds: Bounds, check: CheckColumns
+    source: Source, declared: Declared, bounds: Bounds, check: Callable[[Sequence[str]], None]
 ) -> AsyncGenerator[tuple[Prepared, str]]:
     """A path or an open file, ready to be stored, and its name without directories.
 

@@ -8,10 +8,10 @@ where the type takes None and no text does it become None.
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Generic
 
 from aiojobs_engine.bulk.failure_file import MARKS
+from aiojobs_engine.bulk.preview import guesses
 from aiojobs_engine.bulk.row_types import Fault, RowT, Values, row_type, shown, worded
 from aiojobs_engine.core.errors import ConfigError, SourceError, did_you_mean
 
@@ -46,6 +46,22 @@ class RowModel(Generic[RowT]):
     def fields(self) -> Iterable[str]:
         """The names of the fields, as columns have them; none for an open type."""
         return self._type.fields
+
+    @property
+    def required(self) -> set[str]:
+        """The fields that a source needs columns for: those without a default, and the key."""
+        needed = {field.name for field in self._type.fields.values() if field.is_required}
+        return needed if self.key is None else needed | {self.key}
+
+    def likely(self, mapping: Mapping[str, str]) -> Callable[[Sequence[str]], None]:
+        """A check that takes a header when at least one of its columns is a field, or may be one."""
+
+        def check(columns: Sequence[str]) -> None:
+            names = [mapping.get(column, column) for column in columns]
+            if self._type.fields and not guesses(names, self._type.fields):
+                raise SourceError(_missing(sorted(self.required), columns), argument="source")
+
+        return check
 
     def check(self, mapping: Mapping[str, str], columns: Sequence[str] | None) -> None:
         """Nothing, when rows with `columns` (None when they are not known), renamed by `mapping`, can fit.
@@ -93,10 +109,7 @@ class RowModel(Generic[RowT]):
             SourceError: one is missing, or a column is there that the row type forbids.
         """
         names = [mapping.get(column, column) for column in columns]
-        needed = {field.name for field in self._type.fields.values() if field.is_required}
-        if self.key is not None:
-            needed.add(self.key)
-        missing = sorted(needed.difference(names))
+        missing = sorted(self.required.difference(names))
         if missing:
             raise SourceError(_missing(missing, columns), argument="source")
         marks = MARKS if set(names).issuperset(MARKS) else ()
@@ -231,21 +244,11 @@ def _records(columns: Mapping[str, Sequence[Any]], count: int) -> Iterator[dict[
 
 
 def _missing(missing: Sequence[str], columns: Sequence[str]) -> str:
-    by_word = {_word(column): column for column in columns}
-    near = {name: by_word.get(_word(name)) or _nearest(name, by_word) for name in missing}
-    hints = [f"{column!r}: {name!r}" for name, column in near.items() if column is not None]
+    near = [guess for guess in guesses(columns, missing) if guess.column != guess.field]
+    hints = [f"{guess.column!r}: {guess.field!r}" for guess in near]
     hint = f"; did you mean mapping={{{', '.join(hints)}}}?" if hints else ""
     cut = " ..." if len(columns) > _COLUMNS_SHOWN else ""
     return (
         f"the source has no column for {', '.join(map(repr, missing))}; "
         f"its columns are {', '.join(map(repr, columns[:_COLUMNS_SHOWN]))}{cut}{hint}"
     )
-
-
-def _nearest(name: str, by_word: Mapping[str, str]) -> str | None:
-    found = get_close_matches(_word(name), list(by_word), n=1)
-    return by_word[found[0]] if found else None
-
-
-def _word(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())

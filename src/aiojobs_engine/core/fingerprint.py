@@ -8,6 +8,7 @@ from aiojobs_engine.core.status import ErrorInfo
 _BYTES = 6
 _LONGEST = 500
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line \d+, in (?P<name>\S+)', re.MULTILINE)
+_LIBRARY = re.compile(r"[/\\](?:lib[/\\]python[\d.]*|site-packages|dist-packages)[/\\]|^<", re.IGNORECASE)
 _SHAPES = (
     (re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`"), "'*'"),
     (re.compile(r"\b[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\b", re.IGNORECASE), "*"),
@@ -38,8 +39,8 @@ def shape(message: str) -> str:
 
 
 def _place(traceback: str) -> str:
-    """The file and the function in which the error was raised."""
-    frames = list(_FRAME.finditer(traceback))
+    """The file and function of the application that raised the error, or called what raised it."""
+    frames = [frame for frame in _FRAME.finditer(traceback) if not _LIBRARY.search(frame["file"])]
     if not frames:
         return ""
     return f"{frames[-1]['file'].rsplit('/', 1)[-1]}:{frames[-1]['name']}"
