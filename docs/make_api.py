@@ -169,6 +169,7 @@ GROUPS = {
         "ExportedFile",
     ],
     "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
+    "outbox": ["Outbox"],
     "flow": ["Unique", "Concurrency", "Rate", "LimitStatus"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),

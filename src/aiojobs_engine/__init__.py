@@ -76,6 +76,7 @@ from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.listing import Listing, Page
+from aiojobs_engine.outbox.outbox import Outbox
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
 from aiojobs_engine.runtime.job_logs import JobLogFilter
 from aiojobs_engine.runtime.registry import JobType
@@ -141,6 +142,7 @@ __all__ = [
     "Listing",
     "Need",
     "NoCurrentJob",
+    "Outbox",
     "Page",
     "PayloadError",
     "PayloadTooLarge",

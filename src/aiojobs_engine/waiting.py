@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 _PAUSE = 0.5
 _LOOK_AGAIN = 30.0
+_HINT_AFTER = 5.0
+_MOST_LOOKED_AT = 100
+_SILENT_MS = 30_000
 
 
 class Follower:
@@ -118,7 +121,8 @@ class Follower:
         try:
             tail = Tail(self._store, self._clock, await self._place())
             placed.set_result(None)
-            looked_at = self._clock.monotonic()
+            began_at = looked_at = self._clock.monotonic()
+            has_hinted = False
             while self._waiters:
                 ended = {event.job_id for event in await tail.batch() if isinstance(event, TERMINAL_EVENTS)}
                 self._tell(ended & self._waiters.keys())
@@ -126,7 +130,10 @@ class Follower:
                     looked_at = self._clock.monotonic()
                     self._tell(list(self._waiters))
                 if tail.is_caught_up and self._waiters:
-                    await tail.wait(_LOOK_AGAIN)
+                    await tail.wait(_LOOK_AGAIN if has_hinted else _HINT_AFTER)
+                if not has_hinted and self._clock.monotonic() - began_at >= _HINT_AFTER:
+                    has_hinted = True
+                    await self._hint()
         except Exception:
             logger.exception("the reader of ends of jobs failed; those who wait look for themselves")
             await self._clock.sleep(_PAUSE)
@@ -135,6 +142,24 @@ class Follower:
             self._reader = None
             if not placed.done():
                 placed.set_result(None)
+
+    async def _hint(self) -> None:
+        """Say so when somebody waits for jobs of queues that no worker serves."""
+        try:
+            jobs = await self._store.get(list(self._waiters)[:_MOST_LOOKED_AT])
+            workers = await self._store.workers()
+        except BackendUnavailable as error:
+            self._outage.note(error)
+            return
+        alive = [worker for worker in workers if self._clock.now() - worker.beat_at <= _SILENT_MS]
+        served = {queue for worker in alive for queue in worker.queues}
+        waiting = {job.queue for job in jobs if job is not None and job.status not in FINAL}
+        for queue in sorted(waiting - served):
+            logger.warning(
+                "somebody waits for a job in queue %r, which no worker serves; start one with "
+                "`aiojobs-engine worker`, or open the engine with `engine.running()`",
+                queue,
+            )
 
     async def _place(self) -> str:
         while True:

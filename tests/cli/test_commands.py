@@ -364,3 +364,13 @@ def test_a_job_that_does_not_run_is_explained(call: Call) -> None:
     assert f"{job_id} is pending" in said.out
     assert "no_worker: no worker serves the queue mail" in said.out
     assert call("jobs", "explain", "app:engine", "nobody").code == 1
+
+
+def test_commands_of_a_configured_app_need_no_database_that_is_there_already(call: Call, home: Path) -> None:
+    (home / "aiojobs.toml").write_text('url = "sqlite:///jobs.db"\napp = "app:engine"\n')
+
+    listed = call("jobs", "list", "--json")
+    types = call("types", "--json")
+
+    assert (listed.code, listed.data) == (0, [])
+    assert (types.code, types.data) == (0, [])

@@ -6,14 +6,7 @@ from aiojobs_engine.backends.redis import RedisBackend
 from aiojobs_engine.backends.redis.address import read_address
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.testing.clock import ManualClock
-from aiojobs_engine.testing.conformance import (
-    BackendContract,
-    BatchContract,
-    FairContract,
-    FlowContract,
-    KeyLimitContract,
-    LimitContract,
-)
+from aiojobs_engine.testing.conformance import BackendContract
 
 
 @pytest.fixture
@@ -31,9 +24,3 @@ async def backend(clock: ManualClock, store_url: str) -> AsyncIterator[RedisBack
 
 @pytest.mark.case("R19", "R20", "R21")
 class TestRedis(BackendContract): ...
-
-
-LACKED = (FlowContract, BatchContract, LimitContract, KeyLimitContract, FairContract)
-for name in {name for theme in LACKED for name in vars(theme)}:  # what this store can't do yet
-    if name.startswith("test_"):
-        setattr(TestRedis, name, None)

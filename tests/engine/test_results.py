@@ -282,3 +282,37 @@ async def test_a_result_comes_from_a_worker_of_another_engine_on_the_same_file()
         results = await asyncio.gather(*(handle.result(timeout=20) for handle in handles))
 
     assert results == list(range(300))
+
+
+async def test_who_waits_where_no_worker_serves_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    engine = Engine("memory://", clock=clock)
+
+    @engine.job(name="lonely", queue="nobody")
+    async def lonely() -> None: ...
+
+    @engine.job(name="served", queue="somebody")
+    async def served() -> None:
+        await asyncio.Event().wait()
+
+    async with engine:
+        worker = engine.worker(queues=["somebody"])
+        running = asyncio.get_running_loop().create_task(worker.run())
+        handles = [await engine.dispatch(job_type) for job_type in (lonely, lonely, served)]
+        waiting = [asyncio.get_running_loop().create_task(handle.result()) for handle in handles]
+        await clock.advance(4)
+        early = caplog.text
+        await clock.advance(60)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        worker.stop_now()
+        await clock.advance(60)
+        await running
+
+    told = [
+        record.getMessage() for record in caplog.records if "which no worker serves" in record.getMessage()
+    ]
+    assert "no worker" not in early
+    assert len(told) == 1
+    assert "'nobody'" in told[0]

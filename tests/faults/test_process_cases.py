@@ -1,5 +1,7 @@
 """Plain functions in processes of their own: what they return, what they raise."""
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
@@ -67,3 +69,18 @@ async def test_a_signal_reaches_the_engine_from_a_process(engine: Engine) -> Non
     handle = await engine.dispatch(case_app.raises, "discard")
     with pytest.raises(JobDiscardedError, match="enough"):
         await handle.result(timeout=BOUND)
+
+
+def test_a_script_that_starts_anew_in_its_processes_is_told_to_guard_its_start(tmp_path: Path) -> None:
+    program = Path(__file__).with_name("unguarded_program.py")
+    ran = subprocess.run(
+        [sys.executable, str(program), f"sqlite:///{tmp_path}/jobs.db"],
+        capture_output=True,
+        text=True,
+        timeout=BOUND * 2,
+        check=False,
+    )
+
+    assert "put its start under `if __name__ == '__main__':`" in ran.stdout, ran.stderr
+    assert len(ran.stdout.splitlines()) == 1
+    assert "value" not in ran.stdout

@@ -83,12 +83,12 @@ async def test_an_old_renewal_that_arrives_late_renews_nothing(own_server: Serve
         assert await stage.settle(claim, Status.PENDING)
         again = await stage.take_one(worker="w2", lease=5.0)
         assert again.lease.token == 2
-        end_of_lease = own_server.run("ZRANGE", "aiojobs:{*}:leases", 0, -1, "WITHSCORES")
+        end_of_lease = own_server.run("ZRANGE", "aiojobs:{aiojobs}:leases", 0, -1, "WITHSCORES")
         held.released.set()
         (stale,) = await stage.backend.extend([claim.lease], 600.0)
 
         assert not stale.held
-        assert own_server.run("ZRANGE", "aiojobs:{*}:leases", 0, -1, "WITHSCORES") == end_of_lease
+        assert own_server.run("ZRANGE", "aiojobs:{aiojobs}:leases", 0, -1, "WITHSCORES") == end_of_lease
 
 
 @pytest.mark.case("R14")

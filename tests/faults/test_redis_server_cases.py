@@ -248,12 +248,14 @@ async def test_a_server_busy_with_somebodys_script_is_waited_for_or_told(own_ser
 async def test_a_job_whose_record_is_damaged_holds_up_no_other(own_server: Server, damage: str) -> None:
     async with staged(own_server.url) as stage:
         await stage.put("good", "bad", "better")
-        place = own_server.run("ZSCORE", "aiojobs:{*}:jobs", "bad")
+        place = own_server.run("ZSCORE", "aiojobs:{aiojobs}:jobs", "bad")
         field = str(int(float(place)))
         if damage == "gone":
-            own_server.run("HDEL", "aiojobs:{*}:body", field)
+            own_server.run("HDEL", "aiojobs:{aiojobs}:body", field)
         else:
-            own_server.run("HSET", "aiojobs:{*}:body", field, "x" if damage == "cut short" else "x" * 200)
+            own_server.run(
+                "HSET", "aiojobs:{aiojobs}:body", field, "x" if damage == "cut short" else "x" * 200
+            )
 
         claims = await stage.take(10)
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from aiojobs_engine import Engine, JobContext, Retry
 from aiojobs_engine.core.state import Status
 from tests.cases.invariants import check_store
 from tests.faults.case_processes import BOUND, Scene, T, case_app
+from tests.servers.server import Server
 
 BLOCKED = 70
 
@@ -153,6 +155,43 @@ async def test_embedded_too_a_blocking_job_keeps_its_lease(
         handle = await engine.dispatch(blocking)
         assert await handle.result(timeout=BOUND) == 1
         status = await handle.status()
+
+    assert (status.attempts, status.crashes) == (1, 0)
+    assert f"job {handle.id} (blocking, attempt 1) has blocked the event loop" in caplog.text
+
+
+@pytest.mark.case("L3")
+async def test_on_redis_a_blocking_job_keeps_its_lease_beside_a_worker_that_rescues(
+    servers: dict[str, Server], prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"{next(iter(servers.values())).url}?prefix={prefix}"
+    config = {"worker": {"lease": 1.0, "rescue_interval": 0.1}}
+    engine, other = Engine(url, config=config), Engine(url, config=config)
+
+    @engine.job(name="blocking", retry=Retry.none())
+    async def blocking(ctx: JobContext) -> int:
+        time.sleep(4)
+        return ctx.token
+
+    @other.job(name="something_else")
+    async def something_else() -> None: ...
+
+    is_over = threading.Event()
+
+    async def rescue() -> None:
+        async with other.running():
+            await asyncio.to_thread(is_over.wait)
+
+    rescuer = threading.Thread(target=asyncio.run, args=(rescue(),))
+    rescuer.start()
+    try:
+        async with engine.running():
+            handle = await engine.dispatch(blocking)
+            assert await handle.result(timeout=BOUND) == 1
+            status = await handle.status()
+    finally:
+        is_over.set()
+        rescuer.join()
 
     assert (status.attempts, status.crashes) == (1, 0)
     assert f"job {handle.id} (blocking, attempt 1) has blocked the event loop" in caplog.text

@@ -142,6 +142,17 @@ async def test_jobs_of_a_large_batch_link_to_the_one_span_of_it(spans: Spans) ->
     assert len(spans.named("process")) == 101
 
 
+async def test_jobs_of_a_flow_link_to_the_spans_that_created_them(spans: Spans) -> None:
+    engine, work = app()
+    async with TestEngine(engine) as t:
+        await t.engine.dispatch(work.job().then(work.job()))
+        await t.drain()
+
+    created = {span_id(span) for span in spans.named("create")}
+    assert len(created) == 2
+    assert {linked(span)[0] for span in spans.named("process")} == created
+
+
 async def test_baggage_reaches_the_handler_either_way(spans: Spans) -> None:
     seen: list[object] = []
     for parenting in ("link", "parent"):

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -107,9 +106,9 @@ async def engine_for(target: str | None, url: str | None) -> Engine:
     settings = load_settings()
     if target is not None:
         return await engine_with_jobs(target)
-    if url is None and settings.app is not None and settings.url == Settings().url:
-        return await engine_with_jobs(None)
     chosen = settings.url if url is None else url
+    if url is None and settings.app is not None and (chosen == Settings().url or not _is_there(chosen)):
+        return await engine_with_jobs(None)
     _check_presence(chosen)
     mask_by(settings.masker)
     return Engine(chosen)
@@ -124,10 +123,10 @@ async def opened(target: str | None, url: str | None) -> AsyncGenerator[Engine]:
 
 def _check_presence(url: str) -> None:
     """Refuse to make an empty database where a person looks for jobs."""
-    if checked_scheme(url) != "sqlite":
-        return
-    path = sqlite_path(url)
-    if not path.exists():
-        raise ConfigError(
-            f"there is no database {str(Path(path).absolute())!r}: check --url or AIOJOBS_URL, or give TARGET"
-        )
+    if not _is_there(url):
+        path = str(sqlite_path(url).absolute())
+        raise ConfigError(f"there is no database {path!r}: check --url or AIOJOBS_URL, or give TARGET")
+
+
+def _is_there(url: str) -> bool:
+    return checked_scheme(url) != "sqlite" or sqlite_path(url).exists()

@@ -116,7 +116,12 @@ async def store_linked(session: Session, envelopes: Sequence[Envelope]) -> dict[
         IdConflict: an id is taken by another job; the others are stored.
     """
     check_unique(envelopes)
-    answers = await session.enqueue(envelopes)
+    tracing = session.tracing()
+    if tracing is None:
+        answers = await session.enqueue(envelopes)
+    else:
+        with tracing.send_many() as carry:
+            answers = await session.enqueue(carry(list(envelopes)))
     for answer in answers:
         if answer.missing is not None:
             raise DependencyNotFound(answer.missing)

@@ -20,6 +20,7 @@ from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.metrics import MetricsCollector
 from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.runtime.offload import check_main
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.runtime.task_group import start
@@ -79,7 +80,12 @@ class Lifecycle:
             session.store.tap(session.bus.publish, session.bus.pick)
 
     async def enter(self) -> None:
-        """Open, or count one more user of what is open."""
+        """Open, or count one more user of what is open.
+
+        Raises:
+            ConfigError: a process for a job loads the program anew, and that starts over instead of waiting.
+        """
+        check_main()
         async with self._gate():
             if self._depth and self.door.session is not None and self.door.session.loop.is_closed():
                 self._abandon()

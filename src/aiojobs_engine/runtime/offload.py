@@ -5,6 +5,7 @@ import contextlib
 import functools
 import importlib
 import pickle
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractContextManager
 from threading import Lock
@@ -87,7 +88,23 @@ class Offload:
         try:
             return await anyio.to_process.run_sync(call, cancellable=True, limiter=self._processes)
         except BrokenWorkerProcess as error:
+            if isinstance(error.__cause__, ConfigError):
+                raise error.__cause__ from None
             raise ChildDied(f"the process that ran {fn.__qualname__} ended without an answer") from error
+
+
+def check_main() -> None:
+    """Nothing, where an engine may be opened.
+
+    Raises:
+        ConfigError: this is a process for a job. It loads the program's script to find the function, and that
+            starts its work instead.
+    """
+    if "__main__" not in sys.modules:  # only while such a process loads the script, as `__mp_main__`
+        raise ConfigError(
+            "a process for a job loads this program anew to find the function, and the program starts its "
+            "work instead; put its start under `if __name__ == '__main__':`"
+        )
 
 
 class _ThreadCall:

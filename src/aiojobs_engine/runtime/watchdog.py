@@ -19,7 +19,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread, get_ident
-from types import FrameType
 from typing import Any
 
 from aiojobs_engine.core.errors import BackendError
@@ -271,7 +270,8 @@ class _Deputy:
 
 def _stack(thread: int) -> list[traceback.FrameSummary]:
     """What a thread does now, the innermost call last."""
-    frame: FrameType | None = sys._current_frames().get(thread)  # noqa: SLF001 - the documented way
+    frames = sys._current_frames()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the documented way
+    frame = frames.get(thread)
     if frame is None:
         return []
     return list(traceback.extract_stack(frame))[-_DEPTH:]

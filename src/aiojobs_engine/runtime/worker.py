@@ -16,11 +16,12 @@ from aiojobs_engine.core.errors import BackendError, ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.limiting import changed_limits
 from aiojobs_engine.core.limits import checked_name
-from aiojobs_engine.core.options import declared_limits, published
-from aiojobs_engine.ports.backend import Store, TypeRecord, Watch, WorkerRecord
+from aiojobs_engine.core.options import declared_limits
+from aiojobs_engine.ports.backend import Store, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.cron import CronEntry
 from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.runtime.announcing import type_records
 from aiojobs_engine.runtime.burst import Burst
 from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.deadlines import Deadlines
@@ -247,7 +248,7 @@ class Worker:
         """
         self._started_at = self._clock.now()
         async with self._entered_resources():
-            await self._store.publish(self._type_records())
+            await self._store.publish(type_records(self._registry, self._runs.options))
             await self._declare_limits()
             if self._scheduler is not None:
                 await self._scheduler.announce()
@@ -379,18 +380,6 @@ class Worker:
         stored = [record.limit for record in await self._store.limits()]
         if changed := changed_limits(declared, stored):
             await self._store.set_limits(changed)
-
-    def _type_records(self) -> list[TypeRecord]:
-        return [
-            TypeRecord(
-                name=name,
-                kind=job_type.kind,
-                queue=self._runs.options[name].queue,
-                options=published(self._runs.options[name]),
-                schema=job_type.arguments.schema(),
-            )
-            for name, job_type in self._registry.types.items()
-        ]
 
 
 def _limit(settings: Settings, concurrency: int | None) -> int:

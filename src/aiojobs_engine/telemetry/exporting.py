@@ -1,6 +1,8 @@
 """The tracer provider of a worker process that has none of its own. The only module that needs the SDK."""
 
+import importlib
 import sys
+from typing import Any, cast
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
@@ -9,6 +11,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 
 from aiojobs_engine.core.errors import ConfigError
 
+_OTLP = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 _NAME = "aiojobs-engine"
 
 
@@ -29,10 +32,7 @@ def _exporter(name: str) -> SpanExporter:
     if name == "console":
         return ConsoleSpanExporter(out=sys.stderr)
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - of an extra
-            OTLPSpanExporter,
-        )
+        module: Any = importlib.import_module(_OTLP)
     except ImportError as error:
         raise ConfigError("spans by OTLP need an extra: pip install 'aiojobs-engine[otel]'") from error
-    made: SpanExporter = OTLPSpanExporter()
-    return made
+    return cast("SpanExporter", module.OTLPSpanExporter())

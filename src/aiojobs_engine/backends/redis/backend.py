@@ -5,7 +5,6 @@ from aiojobs_engine.backends.redis.bell import Bell
 from aiojobs_engine.backends.redis.checks import check_servers
 from aiojobs_engine.backends.redis.client import Client
 from aiojobs_engine.backends.redis.home import Home, Times
-from aiojobs_engine.backends.redis.keys import SHARED
 from aiojobs_engine.backends.redis.store import HomeStore
 from aiojobs_engine.ports.clock import Clock
 
@@ -28,7 +27,7 @@ class RedisBackend(HomeStore):
         self.client = Client(address, clock=clock)
         waits = stamps or clock
         self._bell = Bell(self.client, waits)
-        home = Home(self.client, self._bell, tag=SHARED, times=Times(stamps), max_events=max_events)
+        home = Home(self.client, self._bell, times=Times(stamps), max_events=max_events)
         super().__init__(home, clock=waits)
 
     async def open(self) -> None:

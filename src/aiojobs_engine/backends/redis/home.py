@@ -47,11 +47,11 @@ class Times:
 class Home:
     """A hash tag, and the client that leads to it."""
 
-    def __init__(self, client: Client, bell: Bell, *, tag: str, times: Times, max_events: int) -> None:
+    def __init__(self, client: Client, bell: Bell, *, times: Times, max_events: int) -> None:
         """Touch nothing."""
         self.client = client
         self.bell = bell
-        self.key = home_key(client.address.prefix, tag)
+        self.key = home_key(client.address.prefix)
         self.prefix = self.key.removesuffix("meta")
         self.lanes = Lanes()
         self.sink: Sink | None = None
@@ -59,7 +59,7 @@ class Home:
         self._times = times
         self._max_events = max_events
         self._known: dict[str, Lane] = {}
-        self._watched: dict[Watch, tuple[int, list[tuple[str, str]]]] = {}
+        self._watched: dict[Watch, tuple[int, list[tuple[str, str, str]]]] = {}
 
     async def run(self, name: str, request: object = None, bodies: Sequence[bytes] = ()) -> Any:
         """The reply of the script `name`."""
@@ -97,13 +97,13 @@ class Home:
         if events:
             self.sink(events)
 
-    def watched(self, watch: Watch) -> tuple[int, list[tuple[str, str]]]:
-        """How many lanes are known, and those that `watch` may claim from, each with its queue."""
+    def watched(self, watch: Watch) -> tuple[int, list[tuple[str, str, str]]]:
+        """How many lanes are known, and those that `watch` may claim from, with queue and type."""
         chosen = self._watched.get(watch)
         if chosen is None:
             queues, types = set(watch.queues), set(watch.types)
             found = [
-                (name, lane.queue)
+                (name, lane.queue, lane.type)
                 for name, lane in self._known.items()
                 if lane.queue in queues and lane.type in types and lane.v <= VERSION
             ]

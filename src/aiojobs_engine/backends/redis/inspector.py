@@ -85,13 +85,10 @@ class RedisInspector(Part):
 
     async def queues(self) -> list[QueueStats]:
         """Every queue that has or had jobs, or is paused, by name."""
-        now, lanes, tally, paused, *ages = await self._home.run("queues", _LOOKED_AT)
+        now, lanes, tally, paused, ages = await self._home.run("queues", _LOOKED_AT)
         by_name = _lanes(lanes)
         counts = _counts(by_name, tally)
-        oldest: dict[str, int] = {}
-        for lane, due in zip(ages[::2], ages[1::2], strict=True):
-            queue = by_name[lane].queue
-            oldest[queue] = min(int(due), oldest.get(queue, int(due)))
+        oldest = {name.decode(): int(due) for name, due in zip(ages[::2], ages[1::2], strict=True)}
         held_back = {name.decode() for name in paused}
         return [
             QueueStats(

@@ -1,17 +1,18 @@
 """The layout of the keys, and the names that Python and Lua share.
 
-Jobs live in a *home*: one hash tag, so that everything that one script touches shares a slot. One server has
-a single home, `{*}`. On a Cluster each queue is one, `{mail}`, with the chunks of its bulk jobs, and `{*}`
-keeps what belongs to no queue. Before all of them stands the prefix of the URL, `aiojobs` by default.
+Jobs live in a *home*: one hash tag, so that everything that one script touches shares a slot. The tag is the
+prefix of the URL, `aiojobs` by default, which stands before it too: `aiojobs:{aiojobs}:meta`. On a Cluster
+stores of other prefixes lie in other slots. On this page `{*}` is written for the tag.
 
     key                     type    what is in it                                        who removes it
-    aiojobs:{*}:meta        hash    place: the last one given; events: stored so far;    nobody
-                                    crons: version of the entries; told: of fires
+    aiojobs:{*}:meta        hash    base, place: the first and the last one given;       nobody
+                                    events, fires: told so far; crons: version of the
+                                    entries; limits: those in force
     aiojobs:{*}:jobs        zset    id -> place                                          delete, prune, retry
     aiojobs:{*}:body        hash    place -> head and envelope                           the same
     aiojobs:{*}:state       hash    place -> state; none of a job that never ran         the same
     aiojobs:{*}:lanes       hash    lane -> JSON [queue, type, version]                  nobody
-    aiojobs:{*}:lane:LANE   zset    place -> -priority, of pending jobs                  claim, cancel, pause
+    aiojobs:{*}:lane:LANE   zset    name -> -priority, of pending jobs                   claim, cancel, pause
     aiojobs:{*}:due         zset    place -> due at, of scheduled and retrying jobs      promote, cancel
     aiojobs:{*}:expiring    zset    place -> expires at, of queued jobs that may expire  claim, promote
     aiojobs:{*}:leases      zset    place -> end of the lease                            settle, rescue
@@ -21,6 +22,15 @@ keeps what belongs to no queue. Before all of them stands the prefix of the URL,
     aiojobs:{*}:kept        zset    place -> end of the result                           prune
     aiojobs:{*}:uniques     zset    digest:place of unique jobs; of queue and key        with the job
     aiojobs:{*}:tally       hash    lane and code -> number of jobs                      its last job
+    aiojobs:{*}:limits      hash    queue, type, 1 by key else 0, origin -> JSON         set_limits
+    aiojobs:{*}:rates       hash    queue and type -> what was taken                     nobody
+    aiojobs:{*}:lines       hash    line -> queue, type, running, taken from its rate    its last job
+    aiojobs:{*}:open:LINE   zset    names of pending jobs of a key that may be claimed   claim, cancel, pause
+    aiojobs:{*}:parked:LINE zset    names of those that its limits hold back             claim, cancel, pause
+    aiojobs:{*}:again       zset    line -> when to look at it                           claim
+    aiojobs:{*}:turns       hash    queue and priority -> clock of fair turns            nobody
+    aiojobs:{*}:ends:Q      zset    fair key -> end of its last turn; of a queue and     prune
+                                    priority
     aiojobs:{*}:chunks:P    zset    places of the chunks or members of the job P         with the job
     aiojobs:{*}:dependents:P zset   place:end of those that wait for the job P           its end
     aiojobs:{*}:rows:P      zset    failed rows of the job P, by number                  with the job
@@ -35,9 +45,11 @@ keeps what belongs to no queue. Before all of them stands the prefix of the URL,
 
 Scripts publish on the channels `…:wake`, when jobs became claimable, and `…:told`, when events were stored.
 
-A *place* is a job's rank in the order of acceptance, and its address: microseconds of the server's clock,
-16 digits, each given once. A *lane* stands for a queue, a type and a version: 8 characters of a digest.
-Numbers stand for statuses, by their place in `STATUSES`.
+A *place* is a job's rank in the order of acceptance, and its address: 16 digits, each given once. They begin
+at the microsecond of the first job, so that a server that forgot all gives none of them again. The *name* of
+a pending job is its place, with its fair turn before it when it has one. A *lane* stands for a queue, a type
+and a version: 8 characters of a digest; a *line* for a queue, a type and a key of limits. Numbers stand for
+statuses, by their place in `STATUSES`.
 
 A *head* is 43 bytes (`HEAD`: three lengths, a byte that is not 0 when the job has a user, parent, total,
 priority or end, then lane, priority, expires at or -1, created at, total) and three pieces of JSON of those
@@ -73,7 +85,6 @@ STATUSES = (
 )
 CODES = {status: code for code, status in enumerate(STATUSES)}
 HEAD = Struct("<HHHB8siddd")
-SHARED = "*"
 LANE_CHARS = 8
 
 _encode = msgspec.json.Encoder().encode
@@ -87,9 +98,9 @@ class Lane(msgspec.Struct, frozen=True, array_like=True):
     v: int
 
 
-def home_key(prefix: str, tag: str) -> str:
+def home_key(prefix: str) -> str:
     """The key that names a home; all its others begin like it."""
-    return f"{prefix}:{{{tag}}}:meta"
+    return f"{prefix}:{{{prefix}}}:meta"
 
 
 def lane_name(lane: Lane) -> bytes:

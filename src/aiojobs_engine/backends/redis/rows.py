@@ -51,6 +51,8 @@ class Rest(msgspec.Struct, gc=False):
         unique: the digest of a unique job's queue and key.
         batch, member, left: it is a batch, it is a member of one, it was one.
         needs: how many jobs it waits for; `waited` when others wait for it.
+        line: the digest of its queue, type and key of limits; `cost` is what it takes from rates.
+        fair: for whom it runs, that one's weight, and the queue; `turn` is its turn.
     """
 
     due: int | None = None
@@ -75,6 +77,10 @@ class Rest(msgspec.Struct, gc=False):
     left: bool = False
     needs: int = 0
     waited: bool = False
+    line: str | None = None
+    cost: int = 1
+    fair: tuple[str, float, str] | None = None
+    turn: int | None = None
 
 
 class State(msgspec.Struct, array_like=True, gc=False):
@@ -179,7 +185,26 @@ def encoded_job(envelope: Envelope, lanes: Lanes, bodies: list[bytes]) -> tuple[
     bodies.append(b"".join((head, ident, user, parent, encode_envelope(envelope))))
     number = len(bodies)
     rule = envelope.unique
-    return envelope.id, number, due, lane_json, rule is not None and _encoded_rule(envelope, rule, bodies)
+    unique = rule is not None and _encoded_rule(envelope, rule, bodies)
+    return envelope.id, number, due, lane_json, unique, encoded_flow(envelope)
+
+
+def encoded_flow(envelope: Envelope) -> tuple[Any, ...] | bool:
+    """What scripts take for the limits and turns of a job, False when it has none of its own."""
+    if envelope.limit_key is None and envelope.fair_key is None and envelope.cost == 1:
+        return False
+    line: str | bool = False
+    if envelope.limit_key is not None:
+        named = encode((envelope.queue, envelope.type, envelope.limit_key))
+        line = blake2b(named, digest_size=_KEY_BYTES).hexdigest()
+    return (
+        line,
+        envelope.queue,
+        envelope.type,
+        envelope.cost,
+        False if envelope.fair_key is None else envelope.fair_key,
+        envelope.fair_weight,
+    )
 
 
 def encoded_links(envelope: Envelope) -> tuple[Any, ...] | bool:
@@ -355,19 +380,9 @@ def job_failure(job_id: str, stored: bytes) -> JobFailure:
     )
 
 
-def is_final(code: int) -> bool:
-    """Whether a code stands for a final status."""
-    return code in _FINAL_CODES
-
-
 def _instant(value: int | bool) -> Instant | None:  # noqa: FBT001 - False stands for none
     return None if isinstance(value, bool) else Instant(value)
 
 
 def _is_over(rest: Rest, now: Instant) -> bool:
     return rest.ends is not None and rest.ends <= now
-
-
-def as_texts(values: Sequence[object]) -> list[str]:
-    """Bytes as text."""
-    return [value.decode() for value in values if isinstance(value, bytes)]

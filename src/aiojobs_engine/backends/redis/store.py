@@ -111,10 +111,15 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisLimits, RedisStrea
         home = self._home
         deadline = self._clock.monotonic() + timeout
         async with home.bell.listening([f"{home.prefix}wake"]) as wake:
-            while home.client.is_open and not await home.run("waiting", home.watched(watch)):
+            while home.client.is_open:
+                is_claimable, opens_in = await home.run("waiting", home.watched(watch))
+                if is_claimable < 0:
+                    home.learn(opens_in)
+                    continue
                 left = deadline - self._clock.monotonic()
-                if left <= 0 or not await wake.wait(left):
+                if is_claimable or left <= 0:
                     return
+                await wake.wait(left if opens_in < 0 else min(left, max(0.001, opens_in / 1000)))
 
     async def begin(self, leases: Sequence[Lease]) -> None:
         """Note that jobs which were claimed ahead run now; see the port."""

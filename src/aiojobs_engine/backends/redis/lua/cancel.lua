@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[ Cancels queued jobs at once, flags running ones; chunks are cancelled with their parent alone.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  ids
 Returns  the events' entry, then of each the status before or -1 of an unknown id, and 1 when it takes effect
 ]]

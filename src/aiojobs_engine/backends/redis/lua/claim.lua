@@ -1,8 +1,8 @@
 #!lua
 --[[ Leases pending jobs in claim order, with their `JobStarted`; those past their time expire first.
 
-Uses base, ledger, kin.
-Request  {claim id, worker, limit, ahead, lease in ms, number of known lanes, lanes as {lane, queue}}
+Uses base, ledger, limits, flow, kin.
+Request  {claim id, worker, limit, ahead, lease in ms, number of known lanes, lanes as {lane, queue, type}}
 Returns  {0, all lanes and their JSON} when others are known by now; else
          {1, now, the events' entry, 1 when more may follow, then of each job: place, state or '', body}
 The same claim id again answers with what is still held of the first answer.
@@ -32,14 +32,22 @@ local EXPIRE_MANY = 1000
 local more = expire(EXPIRE_MANY) == EXPIRE_MANY
 save()
 if more then return {1, at, finish(), 1} end
+look_at_due_lines()
+if in_force then open_gate() end
 
 local paused, heads = {}, {}
 for _, queue in ipairs(redis.call('SMEMBERS', P .. 'paused')) do paused[queue] = true end
 for _, lane in ipairs(lanes) do
   if not paused[lane[2]] then
     local size = redis.call('ZCARD', LANE .. lane[1])
-    if size > 0 then heads[#heads + 1] = {lane = lane[1], size = size, read = 0, taken = 0} end
+    if size > 0 then heads[#heads + 1] = {lane = lane[1], queue = lane[2], kind = lane[3], size = size, read = 0, taken = 0} end
   end
+end
+
+-- Whether limits let the first job of a lane start; it is counted then.
+local function passes(head)
+  local state = redis.call('HGET', STATE, place_of(head.seq))
+  return pass_gate(head.queue, head.kind, state and (cmsgpack.unpack(state)[9] or {}).cost or 1)
 end
 
 -- The first of several lanes, by priority, then by place; lanes are read in portions.
@@ -64,17 +72,24 @@ local function merge()
       end
     end
     if not first then break end
-    chosen[#chosen + 1], lane_of[#chosen + 1] = first.seq, first.lane
-    first.taken, first.at = first.taken + 1, first.at + 2
-    first.seq, first.score = first.entries[first.at], tonumber(first.entries[first.at + 1])
-    if not first.seq and first.read < first.size then refill(first) end
+    if in_force and not passes(first) then
+      first.seq = nil
+    else
+      chosen[#chosen + 1], lane_of[#chosen + 1] = place_of(first.seq), first.lane
+      first.taken, first.at = first.taken + 1, first.at + 2
+      first.seq, first.score = first.entries[first.at], tonumber(first.entries[first.at + 1])
+      if not first.seq and first.read < first.size then refill(first) end
+    end
   end
   return chosen, lane_of
 end
 
 local seqs, lane_of
-if #heads == 1 then
+if #heads == 1 and not in_force then
   seqs = redis.call('ZRANGE', LANE .. heads[1].lane, 0, limit - 1)
+  for index, name in ipairs(seqs) do
+    if #name > PLACE then seqs[index] = place_of(name) end
+  end
   heads[1].taken = #seqs
 else
   seqs, lane_of = merge()
@@ -125,6 +140,7 @@ for index, seq in ipairs(seqs) do
       local job = job_of(seq, state, body)
       job.token, job.code, job.started, job.worker = job.token + 1, PROCESSING, now, worker
       job.ahead = number > at_once
+      start_running(job)
       tell('JobStarted', job, by)
       told[#told] = string.sub(told[#told], 1, -2)
       state = packed(job)
@@ -144,6 +160,8 @@ end
 send('HSET', STATE, fields)
 send('ZADD', LEASES, leases)
 if redis.call('ZCARD', EXPIRING) > 0 then send('ZREM', EXPIRING, seqs) end
+look_at_lines()
+for group in pairs(gate.changed) do redis.call('HSET', P .. 'rates', group, cmsgpack.pack(gate.taken[group])) end
 redis.call('HSET', P .. 'claims', worker, id .. ' ' .. table.concat(seqs, ' '))
 answer[3] = finish()
 return answer

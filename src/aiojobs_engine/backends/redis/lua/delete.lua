@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[ Removes jobs that nobody runs, with failures and chunks.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  ids
 Returns  the events' entry, then of each 1 when it was removed; those that waited for it are cancelled
 ]]

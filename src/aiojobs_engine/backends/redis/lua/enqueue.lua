@@ -1,9 +1,9 @@
 #!lua
 --[[ Stores new jobs with their `JobCreated`; those whose id is stored already are left as they are.
 
-Uses base, ledger, kin.
-Request  jobs, each {id, number of its body, due in ms or false, lane as JSON, unique or false, links or false}; no id
-         twice. Links are {true of a batch, id of the batch that it is a member of or false, needs as {id, end}}.
+Uses base, ledger, limits, flow, kin.
+Request  jobs, each {id, number of its body, due in ms or false, lane as JSON, unique or false, flow or false, links or
+         false}; no id twice. Links are {true of a batch, id of the batch that it is a member of or false, needs as {id, end}}.
          What is unique is {digest of queue and key, codes that keep others out as a set of text keys, window in ms
          or false, true to replace, longest wait in ms or false, numbers of the two parts of its envelope before
          and after the time of its dispatch}
@@ -37,6 +37,7 @@ local function replace(job, given)
   job.lane, job.priority, job.expires, job.total, job.ident = lane, priority, expires, total, stands
   job.user, job.parent = user, kin
   job.x.due, job.x.free = due or nil, nil
+  set_flow(job.x, given[6] or {false, '', '', 1, false, 1})
   job.code = (not due or due <= now) and PENDING or SCHEDULED
   shelve(job)
   change(job)
@@ -61,7 +62,7 @@ end
 
 local function takes_members(here, id)
   local batch = by_ids({id})[1]
-  if not batch then return here[id] and here[id][6] and here[id][6][1] end
+  if not batch then return here[id] and here[id][7] and here[id][7][1] end
   return batch.x.batch and batch.code == WAITING and not batch.x.cancelling
 end
 
@@ -69,7 +70,7 @@ end
 local function missing_link(stored)
   local here = {}
   for index, given in ipairs(request) do
-    local links = given[6]
+    local links = given[7]
     if links and not stored[index] then
       if links[2] and not takes_members(here, links[2]) then return links[2] end
       for _, need in ipairs(links[3]) do
@@ -83,7 +84,7 @@ end
 
 -- Stores a new job whose links are all there.
 local function add_linked(given)
-  local links, open, all_met, why, formers = given[6], 0, true, nil, {}
+  local links, open, all_met, why, formers = given[7], 0, true, nil, {}
   for _, need in ipairs(links[3]) do
     local key = need[1] .. ' ' .. need[2]
     if not formers[key] then
@@ -129,8 +130,8 @@ end
 local ids, fresh, answers, held, linked, is_plain, is_linked = {}, {}, {}, {}, {}, true, false
 for index, job in ipairs(request) do
   ids[index] = job[1]
-  is_plain = is_plain and not job[5] and not job[6]
-  is_linked = is_linked or job[6]
+  is_plain = is_plain and not job[5] and not job[7]
+  is_linked = is_linked or job[7]
 end
 local stored = fetch('ZMSCORE', JOBS, ids)
 if is_linked then
@@ -144,7 +145,7 @@ for index, given in ipairs(request) do
     answers[index] = stored[index]
   elseif is_plain then
     fresh[#fresh + 1] = given
-  elseif given[6] then
+  elseif given[7] then
     linked[#linked + 1] = add_linked(given)
   elseif given[5] then
     answers[index] = enqueue_unique(given)

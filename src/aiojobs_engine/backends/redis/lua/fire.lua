@@ -1,7 +1,7 @@
 #!lua
 --[[ Fires entries, each with its job, its history and its next state.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  fires, each {name, revision, instant, job as in `enqueue` or false, missed from or false, true by hand}
 Returns  the events' entry, then of each its outcome and up to where the entry is settled
 ]]

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[ Parks queued jobs, flags running ones.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  ids
 Returns  the events' entry, then of each 1 when it was allowed
 ]]

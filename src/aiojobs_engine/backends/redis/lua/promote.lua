@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[ Expires queued jobs past their time, then makes due ones pending.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  how many of each at most
 Returns  the events' entry, how many jobs changed, when the next one is due, false when none is
 ]]

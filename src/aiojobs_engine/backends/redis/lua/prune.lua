@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[ Removes old final jobs that are no chunks, and results past their time.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  {keeps, limit}; each keep is {codes, latest end in ms before now, number to keep}
 Returns  nothing for events, the ids of the jobs removed
 ]]
@@ -60,5 +60,11 @@ for _, seq in ipairs(over) do
   end
 end
 send('ZREM', KEPT, over)
+
+-- Ends of turns that the clocks have passed tell nothing any more.
+local turns = redis.call('HGETALL', P .. 'turns')
+for index = 1, #turns, 2 do
+  redis.call('ZREMRANGEBYSCORE', P .. 'ends:' .. turns[index], '-inf', turns[index + 1])
+end
 save()
 return {finish(), removed}

@@ -1,27 +1,31 @@
 #!lua flags=no-writes
---[[ Reads lanes, counts, paused queues, and of each lane since when its oldest pending jobs have been due.
+--[[ Reads lanes, counts, paused queues, and since when the oldest pending jobs of queues have been due.
 
-Uses base.
-Request  how many pending jobs to look at in each lane
-Returns  now, lanes and JSON, fields and counts, paused queues, then of each lane that holds something: lane, instant
+Uses base, ledger, limits, flow.
+Request  how many pending jobs to look at in each lane and line
+Returns  now, lanes and JSON, fields and counts, paused queues, queues and instants
 ]]
-local lanes = redis.call('HGETALL', P .. 'lanes')
-local answer = {at, lanes, redis.call('HGETALL', TALLY), redis.call('SMEMBERS', P .. 'paused')}
-for index = 1, #lanes, 2 do
-  local places = redis.call('ZRANGE', LANE .. lanes[index], 0, request - 1)
-  if #places > 0 then
-    local states, bodies, found = fetch('HMGET', STATE, places), fetch('HMGET', BODY, places), {}
-    local oldest
-    for number, state in ipairs(states) do
-      local due = state and (cmsgpack.unpack(state)[9] or {}).due
-      if due then
-        oldest = math.min(due, oldest or due)
-      elseif bodies[number] then
-        local _, _, _, _, _, _, _, created = struct.unpack(HEAD, bodies[number])
-        oldest = math.min(created, oldest or created)
-      end
+local lanes, oldest = redis.call('HGETALL', P .. 'lanes'), {}
+
+local function look_through(queue, key)
+  local places = redis.call('ZRANGE', key, 0, request - 1)
+  for index, name in ipairs(places) do places[index] = place_of(name) end
+  local states, bodies = fetch('HMGET', STATE, places), fetch('HMGET', BODY, places)
+  for index, body in ipairs(bodies) do
+    local due = states[index] and (cmsgpack.unpack(states[index])[9] or {}).due
+    if not due and body then
+      local _, _, _, _, _, _, _, created = struct.unpack(HEAD, body)
+      due = created
     end
-    answer[#answer + 1], answer[#answer + 2] = lanes[index], string.format('%.0f', oldest)
+    if due then oldest[queue] = math.min(due, oldest[queue] or due) end
   end
 end
-return answer
+
+for index = 1, #lanes, 2 do look_through(cjson.decode(lanes[index + 1])[1], LANE .. lanes[index]) end
+local keyed = redis.call('HGETALL', P .. 'lines')
+for index = 1, #keyed, 2 do look_through(cmsgpack.unpack(keyed[index + 1])[1], P .. 'parked:' .. keyed[index]) end
+local ages = {}
+for queue, due in pairs(oldest) do
+  ages[#ages + 1], ages[#ages + 2] = queue, string.format('%.0f', due)
+end
+return {at, lanes, redis.call('HGETALL', TALLY), redis.call('SMEMBERS', P .. 'paused'), ages}

@@ -1,9 +1,9 @@
 #!lua
 --[[ Stores what runs report while they go on; stale ones change nothing.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  records, each {place, token, counters, message, cursor, event as JSON, children};
-         false where there is none; children as in `enqueue`, with their total as a sixth
+         false where there is none; children as in `enqueue`, with their total as the last
 Returns  the events' entry, then of each 1 when it holds, 0 when its lease is stale
 ]]
 local seqs, answers = {}, {}
@@ -18,7 +18,7 @@ local function add_chunks(job, children)
     if not seq and not seen[ids[index]] then
       seen[ids[index]] = true
       fresh[#fresh + 1] = children[index]
-      added = added + children[index][6]
+      added = added + children[index][7]
     end
   end
   add(fresh, job)

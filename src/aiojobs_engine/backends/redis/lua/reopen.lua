@@ -1,7 +1,7 @@
 #!lua
 --[[ Gives an ended bulk job chunks for its unresolved rows.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  {id of the parent, children as in `enqueue`}
 Returns  the events' entry, 1 when it was allowed and one of the children was new
 ]]

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[ Takes over leases that ran out, under new tokens, each with a `LeaseLost`.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  {worker, limit, lease in ms}
 Returns  the events' entry, then of each job: place, state, body, the worker that lost it, 1 when it had started
 ]]

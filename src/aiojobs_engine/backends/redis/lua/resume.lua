@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[ Makes paused jobs pending again.
 
-Uses base, ledger.
+Uses base, ledger, limits, flow.
 Request  ids
 Returns  the events' entry, then of each 1 when it was allowed
 ]]

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[ Starts final jobs anew, in a new epoch; bulk jobs lose the chunks and failures of the last one.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  ids
 Returns  the events' entry, then of each 1 when it was allowed
 ]]
@@ -39,7 +39,9 @@ for index = 1, #request do
     redis.call('ZREM', KEPT, job.seq)
     local epoch = (job.x.epoch or 0) + 1
     unshelve(job)
-    local x = {epoch = epoch, due = now, free = true, unique = job.x.unique, left = job.x.left}
+    local old = job.x
+    local x = {epoch = epoch, due = now, free = true, unique = old.unique, left = old.left, line = old.line,
+      of = old.of, cost = old.cost, fair = old.fair, turn = old.turn}
     rejoin(job, x)
     job.x = x
     job.result, job.started, job.finished, job.attempts, job.crashes = false, false, false, 0, 0

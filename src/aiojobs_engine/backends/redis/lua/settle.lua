@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[ Ends runs: state, counters, parent, failed rows and events of each together; stale ones change nothing.
 
-Uses base, ledger, kin.
+Uses base, ledger, limits, flow, kin.
 Request  settlements and groups of them, in order. A settlement is {place, token, status, attempts, crashes, event
          as JSON, result or false, its end in ms or false, rest or false}; rest has due, error, counters, message,
          cursor, faults, resolved. A group is runs that end alike, with nothing of their own to say: {places, token,
@@ -155,6 +155,7 @@ for _, each in ipairs(request) do
   end
 end
 
+woke = woke or (written > 0 and in_force)
 send('HSET', STATE, fields)
 send('ZREM', LEASES, leases)
 send('ZADD', KEPT, kept)

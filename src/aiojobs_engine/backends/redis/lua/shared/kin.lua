@@ -7,10 +7,15 @@ local PROGRESS_EVERY = 250
 local end_if_done, cancel_chunks
 local looked_at = {}
 
--- Numbers for new jobs in the order of acceptance, which is that of the server's microseconds.
+-- Numbers for new jobs in the order of acceptance. They begin at the microsecond of the first one, so that a server
+-- which forgot all gives none of them again.
 local function places(wanted)
-  local last = tonumber(redis.call('HGET', META, 'place') or '0')
-  local first = math.max(last + 1, micros)
+  local base = redis.call('HGET', META, 'base')
+  if not base then
+    base = string.format('%.0f', micros)
+    redis.call('HSET', META, 'base', base)
+  end
+  local first = tonumber(redis.call('HGET', META, 'place') or base) + 1
   redis.call('HSET', META, 'place', string.format('%.0f', first + wanted - 1))
   return first
 end
@@ -19,12 +24,19 @@ local function format_place(number)
   return string.format('%.0f', number)
 end
 
+local function set_flow(x, flow)
+  x.line, x.of = flow[1] or nil, flow[1] and {flow[2], flow[3]} or nil
+  x.cost = flow[4] ~= 1 and flow[4] or nil
+  x.fair = flow[5] and {flow[5], flow[6], flow[2]} or nil
+end
+
 -- Stores new jobs with their `JobCreated`; each is {id, number of its body, due or false, lane as JSON, unique or
--- false}, and what is unique begins with the digest of its key. Answers the first place.
+-- false, flow or false}. What is unique begins with the digest of its key, flow is {line or false, queue, type, cost,
+-- fair key or false, weight}. Answers the first place.
 local function add(jobs, parent, is_reopened, waits)
   if #jobs == 0 then return end
   local first = places(#jobs)
-  local ids, bodies, lanes, ready, events = {}, {}, {}, {}, #told
+  local ids, bodies, lanes, ready, events, flowing = {}, {}, {}, {}, #told, {}
   for index, given in ipairs(jobs) do
     local seq, body = format_place(first + index - 1), ARGV[5 + given[2]]
     local lane, due, unique = string.sub(body, 8, 15), given[3], given[5] and given[5][1]
@@ -37,8 +49,10 @@ local function add(jobs, parent, is_reopened, waits)
     local code = waits and WAITING or (not due or due <= now) and PENDING or SCHEDULED
     ids[2 * index - 1], ids[2 * index] = seq, given[1]
     bodies[2 * index - 1], bodies[2 * index] = seq, body
-    if due or parent or unique or waits then
+    local flow = given[6]
+    if due or parent or unique or waits or flow then
       local x = {due = due or nil, unique = unique or nil}
+      if flow then set_flow(x, flow) end
       if parent then x.parent, x.reopened, x.member = parent.seq, is_reopened or nil, parent.x.batch end
       redis.call('HSET', STATE, seq, cmsgpack.pack({code, 0, 0, 0, false, false, false, lane,
         next(x) and x or false, false}))
@@ -49,7 +63,10 @@ local function add(jobs, parent, is_reopened, waits)
       entries = {size = 0, others = 0}
       ready[lane] = entries
     end
-    if code == PENDING then
+    if code == PENDING and flow and (flow[1] or flow[5]) then
+      flowing[#flowing + 1] = seq
+      count(lane, PENDING, 1)
+    elseif code == PENDING then
       local size = entries.size
       entries[size + 1], entries[size + 2] = -priority, seq
       entries.size = size + 2
@@ -72,6 +89,8 @@ local function add(jobs, parent, is_reopened, waits)
     count(lane, PENDING, entries.size / 2)
     count(lane, waits and WAITING or SCHEDULED, entries.others)
   end
+  load(flowing)
+  for _, seq in ipairs(flowing) do put_pending(ledger[seq]) end
   if parent then
     parent.x.chunks = (parent.x.chunks or 0) + #jobs
     parent.x.open = (parent.x.open or 0) + #jobs

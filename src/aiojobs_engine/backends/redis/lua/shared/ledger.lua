@@ -3,7 +3,8 @@
 A job is a table: what its state holds by name, `x` for what few jobs have, and what stands before its body.
 ]]
 local ledger, order = {}, {}
-local follow = function() end
+local follow, look_at_lines = function() end, function() end
+local put_pending, take_pending, end_running
 
 local function job_of(seq, state, body)
   local _, _, _, _, lane, priority, expires, created, total = struct.unpack(HEAD, body)
@@ -68,6 +69,7 @@ end
 -- Writes what has changed, once nothing more follows from it.
 local function save()
   follow()
+  look_at_lines()
   local fields = {}
   for _, job in ipairs(order) do
     if not job.removed then
@@ -92,8 +94,7 @@ local function shelve(job)
   local code = job.code
   count(job.lane, code, 1)
   if code == PENDING then
-    redis.call('ZADD', LANE .. job.lane, -job.priority, job.seq)
-    woke = true
+    put_pending(job)
   elseif code == SCHEDULED or code == RETRYING then
     redis.call('ZADD', DUE, string.format('%.0f', job.x.due or now), job.seq)
   elseif code >= COMPLETED and not job.x.parent then
@@ -109,8 +110,9 @@ local function unshelve(job)
   count(job.lane, code, -1)
   if code == PROCESSING then
     redis.call('ZREM', LEASES, job.seq)
+    end_running(job)
   elseif code == PENDING then
-    redis.call('ZREM', LANE .. job.lane, job.seq)
+    take_pending(job)
   elseif code == SCHEDULED or code == RETRYING then
     redis.call('ZREM', DUE, job.seq)
   elseif code >= COMPLETED and not job.x.parent then
