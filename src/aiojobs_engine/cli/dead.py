@@ -1,6 +1,5 @@
 """`dead`: jobs out of attempts, to look at, to mend, to run anew, to remove."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -142,11 +141,9 @@ def edit_command(arguments: tuple[str, ...], url: str | None) -> None:
     """Run a dead job anew with other arguments, JSON over its own; print the id of the new job."""
     target, (job_id, text) = _id_and_json(arguments, url)
     try:
-        changes = json.loads(text)
-    except ValueError as error:
+        changes = msgspec.json.decode(text, type=dict[str, Any])
+    except (ValueError, msgspec.MsgspecError) as error:
         raise click.UsageError(f"the changes are a JSON object, got {text!r:.60}: {error}") from error
-    if not isinstance(changes, dict):
-        raise click.UsageError(f"the changes are a JSON object, got {text!r:.60}")
 
     async def work() -> None:
         async with opened(target, url) as engine:
