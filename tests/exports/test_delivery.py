@@ -15,6 +15,7 @@ from aiojobs_engine.bulk.delivery import Target, offered_name
 from aiojobs_engine.bulk.storage import LocalStorage
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.instant import Instant, later
+from aiojobs_engine.ports.storage import StoredJobs
 from aiojobs_engine.runtime.upkeep import Pruner
 from aiojobs_engine.testing import TestEngine
 from aiojobs_engine.testing.clock import ManualClock
@@ -33,6 +34,10 @@ OUTWARD = [
     f"{'a' * 300}.csv",
     "ü" * 120 + ".csv",
 ]
+
+
+async def no_jobs(owners: Sequence[str]) -> Sequence[str]:
+    return ()
 
 
 def numbers(engine: Engine, count: int = 3, **options: Any) -> Any:
@@ -244,7 +249,7 @@ async def test_a_temporary_file_goes_when_its_time_is_over(tmp_path: Path) -> No
         await t.advance(2)
         with pytest.raises(ExportNotFound):
             await engine.exports.get(str(files[0].id))
-        await engine.storage.expire(t.clock.now())
+        await engine.storage.expire(t.clock.now(), no_jobs)
         assert await engine.exports.get(str(files[1].id)) == files[1]
 
         await t.advance(3 * 86_400)  # the jobs are pruned, their files outlive them
@@ -263,8 +268,8 @@ async def test_upkeep_removes_expired_files(tmp_path: Path) -> None:
     removed: list[int] = []
     looked = asyncio.Event()
 
-    async def expire(now: Instant) -> None:
-        removed.append(await storage.expire(now))
+    async def expire(now: Instant, stored: StoredJobs) -> None:
+        removed.append(await storage.expire(now, stored))
         looked.set()
 
     async def block() -> AsyncIterator[bytes]:

@@ -29,8 +29,8 @@ class NoStorage:
     async def remove(self, name: str) -> None:
         del name
 
-    async def expire(self, now: int) -> int:
-        del now
+    async def expire(self, now: int, stored: Any) -> int:
+        del now, stored
         return 0
 
 

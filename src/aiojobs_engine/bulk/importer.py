@@ -10,7 +10,7 @@ import msgspec
 
 from aiojobs_engine.bulk.call import MOST_ROWS, parsed_call
 from aiojobs_engine.bulk.chunk import PartRun, TooManyFailures, bare_faults, lost_faults
-from aiojobs_engine.bulk.intake import Source, bounds_of, is_file, opened_source, store_source
+from aiojobs_engine.bulk.intake import Place, Source, bounds_of, is_file, opened_source, store_source
 from aiojobs_engine.bulk.plan import Part, Plan, decode_plan, encode_plan
 from aiojobs_engine.bulk.planner import has_more_rows, spawn, whole
 from aiojobs_engine.bulk.preview import Preview, previewed
@@ -20,6 +20,7 @@ from aiojobs_engine.bulk.sources.opening import Declared
 from aiojobs_engine.bulk.template import TemplateFormat, template
 from aiojobs_engine.core.config import LimitSettings, Settings
 from aiojobs_engine.core.errors import ConfigError, EngineError, PayloadError, SourceChanged, SourceError
+from aiojobs_engine.core.instant import Instant, later
 from aiojobs_engine.core.job import CallOptions, Job
 from aiojobs_engine.core.outcome import SALVAGE, Cancelled, Failed, Outcome, RowsDone, Spawned
 from aiojobs_engine.core.status import Counters, ErrorInfo
@@ -30,6 +31,7 @@ from aiojobs_engine.runtime.ids import IdSource
 from aiojobs_engine.runtime.registry import JobType, RowsLost
 
 _TOO_MANY = "max_failures"
+_DISPATCHING = 86_400.0  # seconds; what a dispatcher leaves that died before its job was stored, goes then
 _LEAST_ROWS = 100  # a share of fewer rows says little
 
 
@@ -95,9 +97,16 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         return self.job(encoded)
 
     async def prepared(
-        self, storage: Storage, settings: Settings, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        storage: Storage,
+        settings: Settings,
+        now: Instant,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
     ) -> Job[None]:
         """Check the arguments of a dispatch, store the source, and make the job; `args` is the source.
+
+        The storage forgets the source after a day, unless it is told to `keep` what the stored job has.
 
         Raises:
             SourceError: the source can't be imported; nothing is stored.
@@ -108,7 +117,8 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         job_id: str = self._call_options.get("id") or self._ids()
 
         check = partial(self.model.check, call.mapping)
-        stored = await store_source(storage, job_id, source, self.declared, bounds_of(settings.limits), check)
+        place = Place(storage, job_id, later(now, _DISPATCHING))
+        stored = await store_source(place, source, self.declared, bounds_of(settings.limits), check)
         plan = Plan(
             source=stored.name,
             size=stored.size,

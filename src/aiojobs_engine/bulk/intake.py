@@ -27,6 +27,7 @@ from aiojobs_engine.bulk.sources.opening import Blocks, Declared, Found, Prepare
 from aiojobs_engine.core.codec import encode_json
 from aiojobs_engine.core.config import LimitSettings
 from aiojobs_engine.core.errors import PayloadError, SourceError
+from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.storage import Storage
 
 _ROWS_A_BLOCK = 250
@@ -58,10 +59,28 @@ def bounds_of(limits: LimitSettings) -> Bounds:
     )
 
 
+class Place(NamedTuple):
+    """Where a source is stored: for the job `owner`, until an instant unless it is told to keep it."""
+
+    storage: Storage
+    owner: str
+    until: Instant
+
+    async def put(self, blocks: AsyncIterator[bytes]) -> str:
+        """Store the blocks; the name."""
+        await self.storage.keep_until(self.owner, self.until)
+        try:
+            return await self.storage.put(self.owner, blocks)
+        except BaseException:
+            with CancelScope(shield=True):
+                await self.storage.keep(self.owner)
+            raise
+
+
 async def store_source(
-    storage: Storage, owner: str, source: Source, declared: Declared, bounds: Bounds, check: CheckColumns
+    place: Place, source: Source, declared: Declared, bounds: Bounds, check: CheckColumns
 ) -> Stored:
-    """Store what `source` gives, for the job `owner`; only when `check` takes its columns.
+    """Store what `source` gives, only when `check` takes its columns.
 
     `check` gets None where each row names its own columns.
 
@@ -72,12 +91,12 @@ async def store_source(
     if is_file(source):
         async with opened_source(source, declared, bounds, check) as (made, label):
             sized = _Sized(_stream(made.blocks))
-            name = await storage.put(owner, aiter(sized))
+            name = await place.put(aiter(sized))
         return Stored(name, sized.size, made.form, label, made.found)
     rows = _portions(cast("object", source))
     check(None)
     sized = _Sized(_encoded(rows, bounds))
-    name = await storage.put(owner, aiter(sized))
+    name = await place.put(aiter(sized))
     return Stored(name, sized.size, JsonLines(0, bounds.record_bytes), "", Found(format="rows"))
 
 

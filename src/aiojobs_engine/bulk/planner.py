@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from aiojobs_engine.bulk.chunk import in_reader
+from aiojobs_engine.bulk.holding import hold_chunks
 from aiojobs_engine.bulk.plan import Part, Plan, chunk_envelope, parts
 from aiojobs_engine.bulk.reading import opened
 from aiojobs_engine.bulk.seen_keys import with_repeated
@@ -27,7 +28,7 @@ async def spawn(context: JobContext, plan: Plan, key: str | None) -> None:
     Raises:
         LeaseLostError: another worker plans now.
         SourceChanged: the stored source is not the one that was dispatched.
-        StopAtCheckpoint: the worker stops.
+        StopAtCheckpoint: the worker stops, or the import is paused; its chunks are held then.
     """
     claim, port = context.claim, context.port
     a_write = max(1, min(_CHUNKS_A_WRITE, _ROWS_A_WRITE // plan.chunk_size))
@@ -46,9 +47,13 @@ async def spawn(context: JobContext, plan: Plan, key: str | None) -> None:
                 await port.record(Record(lease=claim.lease, children=tuple(children)))
                 port.touch(claim)
                 if context.stopping:
-                    raise StopAtCheckpoint
+                    break
         finally:
             planned.close()
+    if context.pausing:
+        await hold_chunks(context.engine.store, context.id)
+    if context.stopping:
+        raise StopAtCheckpoint
 
 
 async def whole(path: Path, plan: Plan, key: str | None) -> Part:

@@ -39,6 +39,7 @@ class RowModel(Generic[RowT]):
         fields = self._type.fields
         if key is not None and not self._type.is_open and key not in fields:
             raise ConfigError(f"{owner}: key={key!r} is no field of its row type{did_you_mean(key, fields)}")
+        self._marks = frozenset(MARKS).difference(fields)
         self._nullable = [field.name for field in fields.values() if field.empty_is_none]
         self._instants = [field.name for field in fields.values() if field.is_instant]
 
@@ -123,6 +124,10 @@ class RowModel(Generic[RowT]):
     def convert(self, records: Sequence[dict[str, Any]]) -> tuple[list[RowT], dict[int, Fault]]:
         """The rows of all records that fit, in order, and by position what is wrong with the others."""
         self._empty_to_none(records)
+        if self._type.forbids_others:
+            for mark in self._marks:
+                for record in records:
+                    record.pop(mark, None)
         faults = self._numbers_as_instants(records)
         if not faults:
             try:
@@ -142,6 +147,8 @@ class RowModel(Generic[RowT]):
 
         Columns are converted as a whole, so that no step is taken per row, unless a value doesn't fit.
         """
+        if self._type.forbids_others and not self._marks.isdisjoint(columns):
+            columns = {name: values for name, values in columns.items() if name not in self._marks}
         build = self._type.by_columns(columns)
         if build is None:
             return self.convert(list(_records(columns, count)))

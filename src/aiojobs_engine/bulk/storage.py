@@ -17,6 +17,7 @@ import anyio.to_thread
 from aiojobs_engine.core.errors import BackendFull, ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.ports.storage import StoredJobs
 
 _NAME = re.compile(r"([A-Za-z0-9_.:\-]{1,128})/([0-9a-f]{32})")
 _PREFIX = "job-"  # so that no id means another directory: "..", ".hidden"
@@ -77,6 +78,7 @@ class LocalStorage:
         if "/" not in name:
             directory = self._root / (_PREFIX + checked_name(name, "the owner of stored rows"))
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(directory, ignore_errors=True))
+            await self.keep(name)
             return
         await anyio.to_thread.run_sync(_remove_file, self._path(name))
 
@@ -90,13 +92,24 @@ class LocalStorage:
         checked_name(owner, "the owner of stored rows")
         await self._in_thread(_mark, self._root / _EXPIRING, f"{until:016d}.{owner}")
 
-    async def expire(self, now: Instant) -> int:
-        """Remove what was kept until an instant that `now` has reached; how many owners that were."""
+    async def keep(self, owner: str) -> None:
+        """Take `keep_until` back; fine when there was none."""
+        await self._in_thread(
+            _unmark, self._root / _EXPIRING, checked_name(owner, "the owner of stored rows")
+        )
+
+    async def expire(self, now: Instant, stored: StoredJobs) -> int:
+        """Remove what was kept until an instant that `now` has reached; how many owners that were.
+
+        Those that `stored` names are jobs still, and keep what they have.
+        """
         expired = await anyio.to_thread.run_sync(_expired, self._root / _EXPIRING, now)
+        jobs = await stored([owner for _, owner in expired]) if expired else ()
         for mark, owner in expired:
-            await self.remove(owner)
+            if owner not in jobs:
+                await self.remove(owner)
             await anyio.to_thread.run_sync(partial(mark.unlink, missing_ok=True))
-        return len(expired)
+        return len(expired) - len(jobs)
 
     def _path(self, name: str) -> Path:
         found = _NAME.fullmatch(name)
@@ -124,6 +137,13 @@ def _mark(directory: Path, name: str) -> None:
     directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.mkdir(exist_ok=True)
     (directory / name).touch()
+
+
+def _unmark(directory: Path, owner: str) -> None:
+    if directory.exists():
+        for mark in directory.iterdir():
+            if mark.name.endswith(f".{owner}") and _MARK.fullmatch(mark.name):
+                mark.unlink(missing_ok=True)
 
 
 def _expired(directory: Path, now: Instant) -> list[tuple[Path, str]]:

@@ -1,5 +1,6 @@
 """What can be done to one job by hand; each says why when the job's status doesn't allow it."""
 
+from aiojobs_engine.bulk.holding import hold_chunks, release_chunks
 from aiojobs_engine.core.errors import IllegalTransition, JobNotFound, TooLate
 from aiojobs_engine.core.limits import is_name
 from aiojobs_engine.core.state import FINAL, Status, Trigger
@@ -46,14 +47,18 @@ async def cancel(store: Store, job_id: str) -> None:
 
 
 async def pause(store: Store, job_id: str) -> None:
-    """Park a queued job; a running one stops at its next checkpoint.
+    """Park a queued job; a running one stops at its next checkpoint, an import with its chunks.
 
     Raises:
         JobNotFound, TooLate, IllegalTransition: as in `cancel`.
     """
     (done,) = await store.pause([checked_id(job_id)])
+    status = await status_of(store, job_id)
+    if _has_chunks(status):
+        await hold_chunks(store, job_id)
+        done = done or status.status is Status.WAITING
     if not done:
-        raise await _why(store, job_id, Trigger.PAUSE)
+        raise _refused(job_id, status.status, Trigger.PAUSE)
 
 
 async def resume(store: Store, job_id: str) -> None:
@@ -63,8 +68,12 @@ async def resume(store: Store, job_id: str) -> None:
         JobNotFound, TooLate, IllegalTransition: as in `cancel`.
     """
     (done,) = await store.resume([checked_id(job_id)])
+    status = await status_of(store, job_id)
+    if _has_chunks(status):
+        released = await release_chunks(store, job_id)
+        done = done or released > 0
     if not done:
-        raise await _why(store, job_id, Trigger.RESUME)
+        raise _refused(job_id, status.status, Trigger.RESUME)
 
 
 async def retry(store: Store, job_id: str) -> None:
@@ -91,6 +100,10 @@ async def delete(store: Store, job_id: str) -> None:
     if not done:
         status = await status_of(store, job_id)
         raise IllegalTransition(job_id, status.status, "delete")
+
+
+def _has_chunks(status: JobStatus) -> bool:
+    return status.kind == "import" and status.strategy == "batch" and status.parent_id is None
 
 
 async def _why(store: Store, job_id: str, trigger: Trigger) -> IllegalTransition:

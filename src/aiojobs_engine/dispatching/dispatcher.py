@@ -66,6 +66,7 @@ class Dispatcher:
             envelope = session.templates.envelope(job) or await session.templates.looked_up(job)
             if is_linked(envelope):
                 created = await store_linked(session, [envelope])
+                await _keep(session, job)
                 return JobHandle(envelope.id, self._open, created=created[envelope.id])
             tracing = session.tracing()
             if tracing is None:
@@ -81,6 +82,8 @@ class Dispatcher:
             raise IdConflict(answer.job_id)
         if answer.job_id != envelope.id and job.kind == "import":
             await session.storage.remove(job.id)
+        else:
+            await _keep(session, job)
         return JobHandle(answer.job_id, self._open, created=answer.created)
 
     async def dispatch_many(self, jobs: Jobs) -> list[JobHandle[Any]]:
@@ -165,8 +168,14 @@ async def _job(
     session: Session, job_type: JobType[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Job[Any]:
     if isinstance(job_type, ImportType):
-        return await job_type.prepared(session.storage, session.settings, args, kwargs)
+        return await job_type.prepared(session.storage, session.settings, session.clock.now(), args, kwargs)
     return job_type.job(*args, **kwargs)
+
+
+async def _keep(session: Session, job: Job[Any]) -> None:
+    """Let the storage keep the source of an import, now that the job is stored."""
+    if job.kind == "import":
+        await session.storage.keep(job.id)
 
 
 def _alone(step: Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:

@@ -20,6 +20,7 @@ from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envel
 from aiojobs_engine.core.errors import ConfigError, DependencyNotFound, IdConflict, PayloadError
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.engine import Engine
+from aiojobs_engine.outbox.statements import statement
 from aiojobs_engine.ports.clock import Wake
 
 Dialect = Literal["sqlite", "postgresql", "mysql"]
@@ -85,10 +86,7 @@ class Outbox:
         """
         if dialect not in _KEYS:
             raise ConfigError(f"a dialect is one of {', '.join(_KEYS)}, got {dialect!r:.80}")
-        return (
-            f"CREATE TABLE {self.table} (entry {_KEYS[dialect]}, job_id VARCHAR(128) NOT NULL UNIQUE, "
-            "body TEXT NOT NULL, fault TEXT)"
-        )
+        return statement("create", table=self.table, key=_KEYS[dialect])
 
     async def entry(self, job: Job[Any]) -> Entry:
         """What to run in the transaction, with named values: `connection.execute(*entry)`.
@@ -99,7 +97,7 @@ class Outbox:
             PayloadError, UnknownJobType, ConfigError: as in `Engine.dispatch`.
         """
         envelope = await self._engine.envelope(job)
-        sql = f"INSERT INTO {self.table} (job_id, body) VALUES (:job_id, :body)"  # noqa: S608 - the name was checked
+        sql = statement("add", table=self.table)
         return Entry(sql, {"job_id": envelope.id, "body": encode_envelope(envelope).decode()})
 
     def relay(self, connect: Callable[[], Connection]) -> Relay:
@@ -181,9 +179,7 @@ def _runs(envelopes: Mapping[int, Envelope]) -> Iterator[list[int]]:
 def _read(connect: Callable[[], Connection], table: str) -> list[tuple[int, str]]:
     with closing(connect()) as connection:
         cursor = connection.cursor()
-        cursor.execute(
-            f"SELECT entry, body FROM {table} WHERE fault IS NULL ORDER BY entry LIMIT {_BATCH}"  # noqa: S608 - the name was checked
-        )
+        cursor.execute(statement("oldest", table=table, limit=str(_BATCH)))
         rows = [(int(row[0]), str(row[1])) for row in cursor.fetchall()]
         connection.commit()
         return rows
@@ -195,8 +191,8 @@ def _write(
     with closing(connect()) as connection:
         cursor = connection.cursor()
         if done:
-            cursor.execute(f"DELETE FROM {table} WHERE entry IN ({', '.join(map(str, done))})")  # noqa: S608 - numbers
+            cursor.execute(statement("delete", table=table, entries=", ".join(map(str, done))))
         for number, fault in faults.items():
             told = "".join(char if char.isalnum() or char in " .,:_-()" else " " for char in fault[:500])
-            cursor.execute(f"UPDATE {table} SET fault = '{told}' WHERE entry = {number}")  # noqa: S608 - letters and digits
+            cursor.execute(statement("set_aside", table=table, fault=told, entry=str(number)))
         connection.commit()

@@ -1,11 +1,14 @@
 """Where the rows and files of bulk jobs lie: beside the queue, never in it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
 from aiojobs_engine.core.instant import Instant
+
+StoredJobs = Callable[[Sequence[str]], Awaitable[Collection[str]]]
+"""Says which of some owners are jobs that the store has."""
 
 
 class Storage(Protocol):
@@ -40,6 +43,13 @@ class Storage(Protocol):
         """
         ...
 
-    async def expire(self, now: Instant) -> int:
-        """Remove what was kept until an instant that `now` has reached; how many owners that were."""
+    async def keep(self, owner: str) -> None:
+        """Take `keep_until` back; fine when there was none."""
+        ...
+
+    async def expire(self, now: Instant, stored: StoredJobs) -> int:
+        """Remove what was kept until an instant that `now` has reached; how many owners that were.
+
+        Those that `stored` names are jobs still, and keep what they have.
+        """
         ...

@@ -38,6 +38,7 @@ class JobContext:
     Attributes:
         stopping: whether the worker shuts down, or the job is to pause: the next `checkpoint` of a long
             handler hands the job back.
+        pausing: whether that is because the job is to pause.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class JobContext:
         "_message",
         "_port",
         "_shown_at",
+        "pausing",
         "stopping",
     )
 
@@ -63,6 +65,7 @@ class JobContext:
         self._logger: LoggerAdapter[Logger] | None = None
         self._shown_at = float("-inf")
         self.stopping = False
+        self.pausing = False
 
     @property
     def id(self) -> str:

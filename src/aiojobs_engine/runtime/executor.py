@@ -35,7 +35,7 @@ async def execute(run: Run, port: RunPort) -> Outcome | None:
     None when the lease is lost: somebody else finalizes the job, and nothing of this run counts.
     """
     context = run.context = JobContext(run.claim, port)
-    context.stopping = run.pausing
+    context.stopping = context.pausing = run.pausing
     enter_context(context)
     try:
         return await run.job_type.perform(context, run.claim)

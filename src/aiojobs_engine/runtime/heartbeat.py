@@ -92,7 +92,7 @@ class Heartbeat:
         if answer.pausing:
             run.pausing = True
             if run.context is not None:
-                run.context.stopping = True
+                run.context.stopping = run.context.pausing = True
 
     def _give_up_overdue(self) -> None:
         margin = self._lease * _SAFE_SHARE

@@ -9,6 +9,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.ports.backend import Claim, Keep
 from aiojobs_engine.ports.backend import Store as StorePort
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.storage import StoredJobs
 
 logger = logging.getLogger(__name__)
 
@@ -85,9 +86,12 @@ class Pruner:
         clock: Clock,
         settings: Settings,
         removed: Callable[[Sequence[str]], Awaitable[None]],
-        expire: Callable[[Instant], Awaitable[object]],
+        expire: Callable[[Instant, StoredJobs], Awaitable[object]],
     ) -> None:
-        """Keep what `[retention]` says; `removed` gets the ids of deleted jobs, `expire` the time."""
+        """Keep what `[retention]` says.
+
+        `removed` gets the ids of deleted jobs, `expire` the time, and what tells which ids are jobs.
+        """
         self._expire = expire
         self._store = store
         self._clock = clock
@@ -102,7 +106,11 @@ class Pruner:
                 await self._removed(ids)
             if len(ids) < _BATCH:
                 await self._clock.sleep(_PRUNE_EVERY)
-                await self._expire(self._clock.now())
+                await self._expire(self._clock.now(), self._stored)
+
+    async def _stored(self, ids: Sequence[str]) -> set[str]:
+        found = await self._store.get(ids)
+        return {status.id for status in found if status is not None}
 
 
 def keeps_of(settings: Settings) -> tuple[Keep, ...]:

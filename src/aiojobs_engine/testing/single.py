@@ -27,7 +27,9 @@ async def prepared(
 ) -> Job[R]:
     """The job of one call; what an importer reads is stored."""
     if isinstance(job_type, ImportType):
-        job: Job[Any] = await job_type.prepared(engine.storage, engine.settings, args, kwargs)
+        job: Job[Any] = await job_type.prepared(
+            engine.storage, engine.settings, engine.clock.now(), args, kwargs
+        )
         return job
     return job_type.job(*args, **kwargs)
 
