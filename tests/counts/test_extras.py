@@ -81,3 +81,21 @@ def test_a_worker_without_telemetry_or_extras_imports_none_of_them(tmp_path: Pat
     )
 
     assert [name for name in ran.stdout.split() if name.startswith(EXTRAS)] == []
+
+
+async def test_tracing_without_a_provider_takes_hardly_a_call(tmp_path: Path) -> None:
+    import opentelemetry.trace  # noqa: F401 - as libraries do, so that its provider is the API's default
+
+    counts: dict[bool, float] = {}
+    for is_on in (False, True):
+        own = JobRegistry()
+        own.include(registry)
+        store = SqliteBackend(tmp_path / f"{is_on}.db", clock=SystemClock(), durability="normal")
+        config = {**SILENT, "telemetry": {"tracing": is_on, "metrics": is_on}}
+        async with Engine(backend=store, registry=own, config=config) as engine:
+            with Calls() as calls:
+                await engine.dispatch_many(empty.job(n=n) for n in range(JOBS))
+                await work_off(engine)
+        counts[is_on] = calls.count / JOBS
+
+    assert counts[True] - counts[False] <= 4

@@ -15,7 +15,6 @@ from aiojobs_engine.telemetry.collectors import InMemoryCollector
 from aiojobs_engine.telemetry.detection import exported
 from aiojobs_engine.telemetry.log_format import JsonFormatter, TextFormatter
 from aiojobs_engine.telemetry.masking import MaskingFilter
-from aiojobs_engine.telemetry.prometheus import MetricsServer
 
 LogFormat = Literal["text", "json"]
 
@@ -74,6 +73,8 @@ def _measured(engine: Engine, metrics_port: int | None, place: int) -> Generator
     if port is None:
         yield
         return
+    from aiojobs_engine.telemetry.prometheus import MetricsServer
+
     collector = engine.metrics
     if collector is None:
         collector = engine.metrics = InMemoryCollector()
