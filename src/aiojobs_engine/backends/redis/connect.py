@@ -1,7 +1,7 @@
 """How connections are opened: by redis-py, without its retries."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
@@ -68,12 +68,12 @@ class Connector:
             },
         )
         try:
-            found: tuple[Any, Any] = await sentinels.discover_master(address.service)
+            found = cast("tuple[str, int]", await sentinels.discover_master(address.service))
         except RedisError as error:
             raise _trouble(error, "the Sentinels") from error
         finally:
             await sentinels.aclose()
-        return Node(str(found[0]), int(found[1]))
+        return Node(found[0], int(found[1]))
 
     def _tls(self) -> dict[str, Any]:
         return {"ssl": True, **self._certificates()} if self._address.is_tls else {}

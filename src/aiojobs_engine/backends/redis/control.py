@@ -18,7 +18,7 @@ class RedisControl(Part):
 
     async def cancel(self, ids: Sequence[str]) -> list[Cancelled]:
         """Cancel queued jobs at once; flag running ones."""
-        answers = await self._home.write("cancel", ids) if ids else []
+        answers: list[int] = await self._home.write("cancel", ids) if ids else []
         return [
             Cancelled(None if before < 0 else STATUSES[before], bool(done))
             for before, done in zip(answers[::2], answers[1::2], strict=True)

@@ -10,7 +10,7 @@ from aiojobs_engine.backends.redis.bell import Bell
 from aiojobs_engine.backends.redis.client import Client
 from aiojobs_engine.backends.redis.keys import Lane, home_key
 from aiojobs_engine.backends.redis.rows import Lanes, pack
-from aiojobs_engine.backends.redis.script import Call, load
+from aiojobs_engine.backends.redis.script import load
 from aiojobs_engine.core.envelope import VERSION
 from aiojobs_engine.core.events import JobEvent, decode_events
 from aiojobs_engine.core.instant import Instant
@@ -73,16 +73,6 @@ class Home:
         entry, *rest = await self.run(name, request, bodies)
         self.told(entry)
         return rest[0] if len(rest) == 1 else rest
-
-    async def send(self, *calls: tuple[str, object]) -> list[Any]:
-        """The replies of several scripts, sent together."""
-        now, elapsed = self._times.now()
-        return await self.client.calls(
-            [
-                Call(load(name), (self.key,), (now, elapsed, self._max_events, 0, pack(request)))
-                for name, request in calls
-            ]
-        )
 
     def told(self, entry: Sequence[bytes] | None) -> None:
         """Hand the events of an entry of the stream to the tap."""

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -84,7 +84,8 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisLimits, RedisStrea
         for envelope in envelopes:
             answer = answers[envelope.id]
             if isinstance(answer, list):
-                told.append(Enqueued(answer[0].decode(), created=False))
+                holder = cast("list[bytes]", answer)[0].decode()
+                told.append(Enqueued(holder, created=False))
                 continue
             is_new = answer == 1 and first[envelope.id] is envelope
             stored = first[envelope.id] if answer == 1 else envelope_of(answer)

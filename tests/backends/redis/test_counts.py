@@ -1,0 +1,91 @@
+"""What a batch costs in commands and round trips, which no noise of the machine hides."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from aiojobs_engine.backends.redis import RedisBackend
+from aiojobs_engine.backends.redis.address import read_address
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.runtime.system_clock import SystemClock
+from aiojobs_engine.runtime.task_group import start
+from aiojobs_engine.testing.clock import ManualClock
+from aiojobs_engine.testing.conformance.stage import Stage
+from tests.servers.server import Server
+
+JOBS = 1000
+FEW = 40
+
+
+@pytest.fixture
+async def stage(valkey_url: str) -> AsyncIterator[Stage]:
+    clock = ManualClock()
+    backend = RedisBackend(read_address(valkey_url), clock=SystemClock(), stamps=clock)
+    await backend.open()
+    yield Stage(backend, clock)
+    await backend.close()
+
+
+class Costs:
+    """What was sent, and what scripts did on the server, since the last look."""
+
+    def __init__(self, backend: Any, server: Server) -> None:
+        self._backend = backend
+        self._server = server
+        self._seen = self._now()
+
+    def look(self) -> tuple[int, int, int]:
+        """Commands sent, round trips, and commands that ran in scripts."""
+        before, self._seen = self._seen, self._now()
+        sent, trips, calls = (now - then for now, then in zip(self._seen, before, strict=True))
+        return sent, trips, calls - sent
+
+    def _now(self) -> tuple[int, int, int]:
+        stats = self._server.run("INFO", "commandstats")
+        calls = sum(stat["calls"] for name, stat in stats.items() if name != "cmdstat_info")
+        return self._backend.client.commands, self._backend.client.round_trips, calls
+
+
+async def test_a_batch_is_one_command_and_few_on_the_server(stage: Stage, servers: dict[str, Server]) -> None:
+    await stage.put("first")
+    (first,) = await stage.take()
+    await stage.backend.extend([first.lease], 30)
+    await stage.settle(first, Status.COMPLETED)
+    names = [f"job-{number:05d}" for number in range(JOBS)]
+    costs = Costs(stage.backend, servers["valkey"])
+
+    await stage.put(*names)
+    sent, trips, inside = costs.look()
+    assert (sent, trips) == (1, 1)
+    assert inside < FEW
+
+    claims = await stage.take(JOBS)
+    sent, trips, inside = costs.look()
+    assert (len(claims), sent, trips) == (JOBS, 1, 1)
+    assert inside < FEW
+
+    await stage.backend.extend([claim.lease for claim in claims], 30)
+    sent, trips, inside = costs.look()
+    assert (sent, trips) == (1, 1)
+    assert inside < FEW
+
+    await stage.backend.settle([stage.settlement(claim, Status.COMPLETED) for claim in claims])
+    sent, trips, inside = costs.look()
+    assert (sent, trips) == (1, 1)
+    assert inside < FEW
+
+
+async def test_who_waits_asks_once_and_is_woken(stage: Stage) -> None:
+    client = stage.backend.client  # type: ignore[attr-defined]
+    await stage.put("a")
+    (claim,) = await stage.take()
+    await stage.wait(0)
+    waiting = start(stage.wait(60), "waiting")
+    before = client.commands
+
+    assert not await stage.ends_within(waiting, 30)
+    assert client.commands - before <= 1
+
+    await stage.settle(claim, Status.PENDING)
+    assert await stage.ends_within(waiting, 5)
