@@ -11,6 +11,7 @@ import dispatch
 import drain
 import failing
 import features
+import followers
 import idle
 import imports
 import payload
@@ -23,6 +24,7 @@ SCENARIOS = [
     module.SCENARIO
     for module in (
         drain,
+        followers,
         sleepers,
         dispatch,
         pickup,

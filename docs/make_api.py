@@ -24,6 +24,7 @@ from aiojobs_engine.core import errors, frequencies
 from aiojobs_engine.core.job import CallOptions, TypeOptions
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.executions import ExecutionsDesk
 from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
 from aiojobs_engine.desks.jobs import JobsDesk
@@ -41,6 +42,7 @@ DESKS = {
     "engine.queues": QueuesDesk,
     "engine.dead": DeadDesk,
     "engine.cron": CronDesk,
+    "engine.executions": ExecutionsDesk,
     "engine.limits": LimitsDesk,
     "engine.failures": FailuresDesk,
     "engine.exports": ExportsDesk,
@@ -166,8 +168,10 @@ GROUPS = {
         "Status",
         "ErrorInfo",
         "JobFailure",
+        "ExecutionRecord",
         "ExportedFile",
     ],
+    "notify": ["Webhook", "Email", "Call", "verify_webhook"],
     "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
     "outbox": ["Outbox"],
     "flow": ["Unique", "Concurrency", "Rate", "LimitStatus"],

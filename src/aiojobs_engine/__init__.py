@@ -66,6 +66,7 @@ from aiojobs_engine.core.secret import Secret
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
+from aiojobs_engine.core.webhooks import SignatureMismatch
 from aiojobs_engine.desks.cron import CronRun, CronStatus
 from aiojobs_engine.desks.dead import FailureGroup
 from aiojobs_engine.desks.explain import Explanation, Reason
@@ -74,13 +75,16 @@ from aiojobs_engine.desks.limits import LimitStatus
 from aiojobs_engine.desks.trickle import Replayed
 from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
+from aiojobs_engine.events.listeners.recipients import Call, Email, Webhook
 from aiojobs_engine.handle import JobHandle
+from aiojobs_engine.integrations.webhooks import verify_webhook
 from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.outbox.outbox import Outbox
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
 from aiojobs_engine.runtime.job_logs import JobLogFilter
 from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.settings import load_settings
+from aiojobs_engine.telemetry.execution_log import ExecutionRecord
 
 __all__ = [
     "BackendClosed",
@@ -89,6 +93,7 @@ __all__ = [
     "BackendUnavailable",
     "Batch",
     "BatchHandle",
+    "Call",
     "Concurrency",
     "ConfigError",
     "CronRun",
@@ -96,9 +101,11 @@ __all__ = [
     "DeliveryError",
     "DependencyNotFound",
     "Discard",
+    "Email",
     "Engine",
     "EngineError",
     "ErrorInfo",
+    "ExecutionRecord",
     "Explanation",
     "ExportError",
     "ExportNotFound",
@@ -155,6 +162,7 @@ __all__ = [
     "RetryLater",
     "SchemaMismatch",
     "Secret",
+    "SignatureMismatch",
     "Snooze",
     "SourceChanged",
     "SourceError",
@@ -163,10 +171,12 @@ __all__ = [
     "UnfinishedResult",
     "Unique",
     "UnknownJobType",
+    "Webhook",
     "When",
     "current_job",
     "frequencies",
     "group",
     "load_settings",
     "status_updated",
+    "verify_webhook",
 ]

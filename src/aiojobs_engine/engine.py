@@ -36,6 +36,7 @@ from aiojobs_engine.core.status import UserId
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.executions import ExecutionsDesk
 from aiojobs_engine.desks.explain import Explanation, explain
 from aiojobs_engine.desks.exports import ExportsDesk
 from aiojobs_engine.desks.failures import FailuresDesk
@@ -53,6 +54,7 @@ from aiojobs_engine.events.bus import Subscription
 from aiojobs_engine.events.stream import Tail, follow, matcher
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.isolation import isolate_for
+from aiojobs_engine.lifetime.companions import beside_worker
 from aiojobs_engine.lifetime.hosting import entering, hosted
 from aiojobs_engine.lifetime.lifecycle import Lifecycle, checked_store
 from aiojobs_engine.listing import checked_cursor
@@ -80,8 +82,8 @@ class Engine(Declaring, Composing):
         registry: the job types.
         settings: the configuration in force.
         target: the `module:attribute` that a command line loaded it from, None elsewhere.
-        jobs, queues, dead, cron, limits, workers, types, failures, exports: the desks for people and
-            programs.
+        jobs, queues, dead, cron, limits, workers, types, failures, exports, executions: the desks for
+            people and programs.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Engine(Declaring, Composing):
         self.workers = WorkersDesk(door)
         self.types = TypesDesk(door)
         self.failures = FailuresDesk(door)
+        self.executions = ExecutionsDesk(settings, lambda: self.clock, self._execution_handlers)
         self.exports = ExportsDesk(door)
 
     @classmethod
@@ -270,7 +273,7 @@ class Engine(Declaring, Composing):
         """
         session = self._life.door()
         place = checked_cursor(after)
-        tail = Tail(session.store, session.clock, await session.store.tail() if place is None else place)
+        tail = Tail(session.stream, session.clock, await session.store.tail() if place is None else place)
         async for event in follow(tail, matcher(user_id=user_id, type=type, job_id=job_id, kind=kind)):
             yield event
 
@@ -323,10 +326,12 @@ class Engine(Declaring, Composing):
             concurrency=concurrency,
             burst=burst,
             await_retries=await_retries,
-            observing=session.observing,
             rescue=self._life.rescue(leave, has_own_backend=self._has_own_backend),
             crons=entries_in_code(self.registry, session.templates) if fires else None,
             isolate=None if self._has_own_backend or self._life.is_substituted else isolate_for(self),
+            **beside_worker(
+                session, self._life.durable, self.executions.handlers(), self._recipients
+            )._asdict(),
         )
 
     @asynccontextmanager

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 
 from aiojobs_engine import Engine, JobStarted, JobStatus
 from tests.examples.programs import called, run, serving
@@ -89,3 +90,20 @@ class TestWebApp:
         status = await _settled(tmp_path, started["id"])
 
         assert (status.status, status.attempts, status.processed) == ("completed", 1, 10)
+
+
+async def test_the_board_brings_each_step_of_a_job_to_the_page(tmp_path: Path) -> None:
+    causes: list[str] = []
+    with serving("live_board.py", tmp_path, "Uvicorn running on ") as address:
+        async with ClientSession() as session, session.get(f"{address}/live/?channel=user:ann") as events:
+            assert (await session.get(f"{address}/live/?channel=user:bob")).status == 403
+            assert "EventSource" in await (await session.get(address)).text()
+            await session.post(f"{address}/start")
+            async for line in events.content:
+                if line.startswith(b"data: "):
+                    causes.append(json.loads(line.removeprefix(b"data: "))["cause"])
+                if causes[-1:] == ["JobCompleted"]:
+                    break
+
+    assert causes[:2] == ["JobCreated", "JobStarted"]
+    assert "JobProgressed" in causes

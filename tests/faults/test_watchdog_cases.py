@@ -216,6 +216,7 @@ async def test_embedded_a_process_is_never_ended_but_leases_are_left_to_others(
     assert f"blocked past the timeout of job {handle.id}; leases are renewed no more" in caplog.text
 
 
+@pytest.mark.case("E3")
 async def test_what_blocks_without_being_a_job_is_named_too(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

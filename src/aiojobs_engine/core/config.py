@@ -10,6 +10,7 @@ from aiojobs_engine.core.limiting import Concurrency, Rate
 from aiojobs_engine.core.limits import LARGEST_WEIGHT, LEAST_WEIGHT, PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
 from aiojobs_engine.core.masking import Masker, masker_of
 from aiojobs_engine.core.retry import RetrySpec
+from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.core.unique import Unique
 
@@ -128,6 +129,39 @@ class ListenerOverrides(_Section, frozen=True, kw_only=True):
     notify: bool | None = None
 
 
+class NotifySettings(_Section, frozen=True, kw_only=True):
+    """`[notify]`: who is told beside those that `@engine.recipients` names, and how.
+
+    Attributes:
+        statuses: the ends that are told.
+        webhook, secret, email: are told of every job.
+        timeout: seconds for one webhook or call; e-mail may take three times as long.
+        attempts: how often a recipient is tried; pauses begin at 1 s.
+        ports, allow: what webhooks may connect to; `allow` are hosts, addresses and networks that are not
+            public.
+    """
+
+    statuses: tuple[Status, ...] = (Status.COMPLETED, Status.PARTIAL, Status.FAILED)
+    webhook: str | None = None
+    secret: str | None = None
+    email: tuple[str, ...] = ()
+    timeout: Seconds = 10.0
+    attempts: AtLeastOne = 5
+    ports: tuple[int, ...] = (80, 443)
+    allow: tuple[str, ...] = ()
+
+
+class SmtpSettings(_Section, frozen=True, kw_only=True):
+    """`[smtp]`: the server that sends e-mail; `sender` is `user` without one."""
+
+    host: str | None = None
+    port: AtLeastOne = 587
+    user: str | None = None
+    password: str | None = None
+    sender: str | None = None
+    security: Literal["starttls", "tls", "none"] = "starttls"
+
+
 class ChunkingSettings(_Section, frozen=True, kw_only=True):
     """`[chunking]`: rows per chunk, and up to how many rows one job does alone."""
 
@@ -214,6 +248,29 @@ class MaskingSettings(_Section, frozen=True, kw_only=True):
     patterns: tuple[str, ...] = ()
 
 
+class ExecutionLogSettings(_Section, frozen=True, kw_only=True):
+    """`[execution_log]`: a record per run, off without handlers.
+
+    Attributes:
+        handlers: `file`, `database`, and those that the application registers.
+        path: the directory of the files; any number of processes may share it.
+        file_bytes: a file that has grown to this is followed by a new one.
+        files: how many files stay per machine; `keep` is how many records of the database.
+        hash_secret: keys the hash of payloads; without it the hash is that of the masked payload.
+    """
+
+    handlers: tuple[str, ...] = ()
+    path: str = "aiojobs-executions"
+    file_bytes: AtLeastOne = 10_000_000
+    files: AtLeastOne = 20
+    database: str = "aiojobs-executions.db"
+    keep: AtLeastOne = 100_000
+    age: Seconds = 30 * 86_400.0
+    payload_chars: AtLeastOne = 4000
+    output_chars: AtLeastOne = 2000
+    hash_secret: str | None = None
+
+
 class SqliteSettings(_Section, frozen=True, kw_only=True):
     """`[sqlite]`: `full` keeps every acknowledged job through a power cut, `normal` may lose the newest."""
 
@@ -248,6 +305,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     app: str | None = None
     worker: WorkerSettings = WorkerSettings()
     defaults: DefaultSettings = DefaultSettings()
+    notify: NotifySettings = NotifySettings()
+    smtp: SmtpSettings = SmtpSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     listeners: ListenerSettings = ListenerSettings()
     delivery: DeliverySettings = DeliverySettings()
@@ -258,6 +317,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()
     masking: MaskingSettings = MaskingSettings()
+    execution_log: ExecutionLogSettings = ExecutionLogSettings()
     sqlite: SqliteSettings = SqliteSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

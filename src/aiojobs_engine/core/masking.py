@@ -209,7 +209,7 @@ class Masker:
             case dict():
                 return self._masked_mapping(cast("dict[str, Any]", value), depth, left)
             case list():
-                return self._masked_list(value, depth, left)
+                return self._masked_list(cast("list[object]", value), depth, left)
             case _:
                 return value
 
@@ -226,7 +226,7 @@ class Masker:
             masked[self.text(key)] = MASK if self._hides(key, inner) else self._masked(inner, depth - 1, left)
         return masked
 
-    def _masked_list(self, value: list[Any], depth: int, left: list[int]) -> Any:
+    def _masked_list(self, value: list[object], depth: int, left: list[int]) -> Any:
         if not depth:
             return _TOO_DEEP
         masked: list[Any] = []

@@ -20,6 +20,7 @@ QUEUE = 1000
 """How many events wait for one listener; the oldest give way."""
 
 _CLOSING = 5.0
+_QUIET = 60.0
 
 Pick = Callable[[Sequence[JobEvent]], Sequence[int]]
 Start = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
@@ -33,6 +34,8 @@ class Subscription:
         call: a plain function is called in a thread, an async one on the loop.
         pick: the positions, rising, of the events of a write that may be wanted; it sees every write and
             must be quick. `matches` still decides about each.
+        durable: the place in the stream of a listener that is told at least once, by `durable.Follower`.
+        width: to how many events at once such a listener is told.
     """
 
     call: Callable[[Any], object]
@@ -41,6 +44,8 @@ class Subscription:
     kind: str | None = None
     queue: str | None = None
     pick: Pick | None = None
+    durable: str | None = None
+    width: int = 1
 
     def matches(self, event: JobEvent) -> bool:
         """Whether `event`, which is of one of the classes, is wanted."""
@@ -78,9 +83,14 @@ class EventBus:
         """Events that gave way, by the name of the listener that was too slow for them."""
         return {mailbox.name: mailbox.dropped for mailbox in self._mailboxes if mailbox.dropped}
 
+    @property
+    def failed(self) -> dict[str, int]:
+        """Events that a listener raised at, by its name; the first of a minute is logged."""
+        return {mailbox.name: mailbox.failed for mailbox in self._mailboxes if mailbox.failed}
+
     def add(self, subscription: Subscription) -> None:
         """Deliver to one more listener, from the next event on."""
-        self._mailboxes.append(_Mailbox(subscription, self._start))
+        self._mailboxes.append(_Mailbox(subscription, self._start, self._clock))
         self._by_class.clear()
         self._derived = [mailbox for mailbox in self._mailboxes if JobStatusUpdated in mailbox.classes]
 
@@ -132,9 +142,11 @@ class EventBus:
 class _Mailbox:
     """The queue of one listener; its task lives while there is something in it."""
 
-    def __init__(self, subscription: Subscription, start: Start) -> None:
+    def __init__(self, subscription: Subscription, start: Start, clock: Clock) -> None:
         self._subscription = subscription
         self._start = start
+        self._clock = clock
+        self._told_at = float("-inf")
         self._events: deque[JobEvent] = deque(maxlen=QUEUE)
         self._threads: CapacityLimiter | None = None
         self.classes = subscription.classes
@@ -142,6 +154,7 @@ class _Mailbox:
         self.name = subscription.name
         self.task: asyncio.Task[None] | None = None
         self.dropped = 0
+        self.failed = 0
 
     def pick(self, events: Sequence[JobEvent]) -> Sequence[int]:
         if self._subscription.pick is not None:
@@ -166,28 +179,38 @@ class _Mailbox:
             self.task = self._start(self._deliver(), f"aiojobs:listener:{self.name}")
 
     async def _deliver(self) -> None:
+        if self._threads is None:
+            self._threads = CapacityLimiter(1)
+        call, threads = self._subscription.call, self._threads
         try:
             while self._events:
                 event = self._events.popleft()
                 try:
-                    await self._call(event)
-                except (Exception, Signal):
-                    logger.exception(
-                        "listener %s failed on %s of job %s", self.name, type(event).__name__, event.job_id
-                    )
+                    await call_listener(call, event, threads)
+                except (Exception, Signal) as error:  # noqa: BLE001 - it harms nobody but itself
+                    self._note_failure(event, error)
         finally:
             self.task = None
 
-    async def _call(self, event: JobEvent) -> None:
-        call = self._subscription.call
-        if inspect.iscoroutinefunction(call):
-            await call(event)
-            return
-        if self._threads is None:
-            self._threads = CapacityLimiter(1)
-        answer = await to_thread.run_sync(call, event, abandon_on_cancel=True, limiter=self._threads)
-        if inspect.isawaitable(answer):
-            await answer
+    def _note_failure(self, event: JobEvent, error: BaseException) -> None:
+        """Count it, and log it where a minute has passed since the last line."""
+        self.failed += 1
+        now = self._clock.monotonic()
+        if now - self._told_at >= _QUIET:
+            self._told_at = now
+            what = (self.name, type(event).__name__, event.job_id, self.failed)
+            message = "listener %s failed on %s of job %s, %d times so far"
+            logger.error(message, *what, exc_info=error)
+
+
+async def call_listener(call: Callable[[Any], object], event: JobEvent, threads: CapacityLimiter) -> None:
+    """Call an async listener on the loop, a plain one in a thread of `threads`."""
+    if inspect.iscoroutinefunction(call):
+        await call(event)
+        return
+    answer = await to_thread.run_sync(call, event, abandon_on_cancel=True, limiter=threads)
+    if inspect.isawaitable(answer):
+        await answer
 
 
 def checked_classes(events: Sequence[type[JobEvent]]) -> tuple[type[JobEvent], ...]:

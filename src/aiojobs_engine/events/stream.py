@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from aiojobs_engine.core.errors import BackendUnavailable
 from aiojobs_engine.core.events import StoredEvent
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.ports.clock import Clock
-from aiojobs_engine.ports.stream import EventStream
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +18,18 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
 
+class Readable(Protocol):
+    """The part of `EventStream` that followers use."""
+
+    async def read(self, after: str | None, limit: int) -> tuple[Sequence[StoredEvent], str]:
+        """As `EventStream.read`."""
+        ...
+
+    async def wait_events(self, after: str, timeout: float) -> None:
+        """As `EventStream.wait_events`."""
+        ...
+
+
 class Tail:
     """A place in the stream that moves on with every batch read.
 
@@ -27,7 +38,7 @@ class Tail:
         is_caught_up: the last batch was the last one there was.
     """
 
-    def __init__(self, stream: EventStream, clock: Clock, cursor: str) -> None:
+    def __init__(self, stream: Readable, clock: Clock, cursor: str) -> None:
         """Begin after `cursor`."""
         self._stream = stream
         self._clock = clock

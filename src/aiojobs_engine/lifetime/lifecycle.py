@@ -33,7 +33,7 @@ class Lifecycle:
     Attributes:
         door: where calls enter.
         clock: the engine's time.
-        listeners: what `engine.on` collected.
+        listeners, durable: what `engine.on` collected.
         is_substituted: the parts are a test's.
         metrics: where figures go from the next opening on, None for where the program says.
     """
@@ -45,6 +45,7 @@ class Lifecycle:
         self.door = Door()
         self.clock = clock
         self.listeners: list[Subscription] = []
+        self.durable: list[Subscription] = []
         self.is_substituted = False
         self.metrics: MetricsCollector | None = None
         self._store: Store | None = store
@@ -72,7 +73,16 @@ class Lifecycle:
         return Rescue(open_store=again, leave=leave)
 
     def listen(self, subscription: Subscription) -> None:
-        """Add a listener, from the next event on when the engine is open."""
+        """Add a listener, from the next event on when the engine is open; durable ones with the next worker.
+
+        Raises:
+            ConfigError: another durable listener has its name.
+        """
+        if subscription.durable is not None:
+            if any(each.durable == subscription.durable for each in self.durable):
+                raise ConfigError(f"there is a durable listener {subscription.durable!r} already")
+            self.durable.append(subscription)
+            return
         self.listeners.append(subscription)
         session = self.door.session
         if session is not None:

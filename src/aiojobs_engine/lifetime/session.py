@@ -10,6 +10,7 @@ from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import BackendClosed, ConfigError, ForkedEngineError
 from aiojobs_engine.dispatching.templates import Templates
 from aiojobs_engine.events.bus import EventBus
+from aiojobs_engine.events.shared import SharedStream
 from aiojobs_engine.ports.backend import Enqueued, Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.metrics import MetricsCollector
@@ -28,6 +29,7 @@ class Session:
 
     Attributes:
         writes: joins concurrent dispatches into one `enqueue`.
+        stream: the events of all processes, read once for all who follow.
         follower: waits for results.
         templates: what the envelopes of a job type have in common.
         tracing: says who makes spans now.
@@ -47,6 +49,7 @@ class Session:
         "settings",
         "storage",
         "store",
+        "stream",
         "templates",
         "tracing",
         "writes",
@@ -65,6 +68,7 @@ class Session:
     ) -> None:
         """Belong to the running loop and this process; `store` is open."""
         self.store = store
+        self.stream = SharedStream(store)
         self.storage = storage
         self.clock = clock
         self.settings = settings
@@ -92,6 +96,7 @@ class Session:
     async def finish(self) -> None:
         """Let listeners and dispatches under way finish; those who wait for results are told."""
         await self.bus.close()
+        await self.stream.close()
         await self.follower.close()
         await self.writes.close()
 

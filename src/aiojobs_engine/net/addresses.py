@@ -69,13 +69,13 @@ async def resolve_here(host: str, port: int) -> Sequence[str]:
     """The addresses of a name, as this machine resolves it.
 
     Raises:
-        AddressRefused: it has none.
+        ConnectionError: it has none, or nobody could be asked.
     """
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise AddressRefused(f"{host!r:.260} has no address: {error}") from error
+        raise ConnectionError(f"{host!r:.260} has no address: {error}") from error
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
@@ -119,7 +119,8 @@ class AddressRules:
         """Where a request of `url` goes.
 
         Raises:
-            AddressRefused: it may not be requested, or its name has no address.
+            AddressRefused: it may not be requested.
+            ConnectionError: its name has no address.
         """
         parts = self._checked(url)
         host = (parts.hostname or "").rstrip(".")

@@ -14,14 +14,13 @@ from typing import Any
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import BackendError, ConfigError
 from aiojobs_engine.core.instant import Instant
-from aiojobs_engine.core.limiting import changed_limits
 from aiojobs_engine.core.limits import checked_name
-from aiojobs_engine.core.options import declared_limits
 from aiojobs_engine.ports.backend import Store, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.companion import Companion
 from aiojobs_engine.ports.cron import CronEntry
 from aiojobs_engine.ports.storage import Storage
-from aiojobs_engine.runtime.announcing import type_records
+from aiojobs_engine.runtime.announcing import announce
 from aiojobs_engine.runtime.burst import Burst
 from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.deadlines import Deadlines
@@ -73,6 +72,7 @@ class Worker:
         rng: Random | None = None,
         observing: Observing | None = None,
         rescue: Rescue | None = None,
+        companions: Sequence[Companion] = (),
     ) -> None:
         """Watch `queues` (by default those of the settings, else those of all registered types).
 
@@ -83,6 +83,7 @@ class Worker:
             crons: the cron entries in code; None fires no entries at all.
             observing: who follows the work; nobody without.
             rescue: what to do while a job blocks the loop; None where nobody watches, as on a test's clock.
+            companions: what runs beside it.
 
         Raises:
             ConfigError: nothing is registered, or `concurrency` is below 1.
@@ -98,6 +99,7 @@ class Worker:
         self._clock = clock
         self._resources = resources
         self._observing = observing or Observing()
+        self._companions = tuple(companions)
         self._outage = Outage(clock)
         self._agents = AgentGroup(clock, self._outage)
         self._stopping = Wake(clock)
@@ -248,10 +250,13 @@ class Worker:
         """
         self._started_at = self._clock.now()
         async with self._entered_resources():
-            await self._store.publish(type_records(self._registry, self._runs.options))
-            await self._declare_limits()
+            await announce(
+                self._store, self._registry, self._runs.options, self._settings, self._watch.queues
+            )
             if self._scheduler is not None:
                 await self._scheduler.announce()
+            for companion in self._companions:
+                await companion.prepare()
             await self._heartbeat.beat()
             self._start_agents()
             if self._watchdog is not None:
@@ -298,6 +303,8 @@ class Worker:
         self._agents.start("beginner", self._watcher.note_begun)
         if self._scheduler is not None:
             self._agents.start("scheduler", self._scheduler.run)
+        for companion in self._companions:
+            self._agents.start(companion.name, companion.run)
         if self._observing.observers:
             sampler = Sampler(self._store, self._clock, self._slots, self._observing)
             self._agents.start("sampler", sampler.run)
@@ -340,6 +347,8 @@ class Worker:
         if self._watchdog is not None:
             self._watchdog.stop()
         await self._agents.stop_all()
+        for companion in self._companions:
+            await companion.finish(catches_up=self._burst is not None and not self._is_urgent)
         self._deadlines.close()
         with contextlib.suppress(BackendError):
             await self._store.leave(self.id)
@@ -373,13 +382,6 @@ class Worker:
             started_at=self._started_at,
             beat_at=self._clock.now(),
         )
-
-    async def _declare_limits(self) -> None:
-        """Let the limits hold that code and configuration say, and none that they say no more."""
-        declared = declared_limits(self._runs.options, self._settings.queues, self._watch.queues)
-        stored = [record.limit for record in await self._store.limits()]
-        if changed := changed_limits(declared, stored):
-            await self._store.set_limits(changed)
 
 
 def _limit(settings: Settings, concurrency: int | None) -> int:

@@ -1,0 +1,1 @@
+"""What sits at the seam to other programs: web frameworks, receivers of webhooks."""
