@@ -79,6 +79,7 @@ from aiojobs_engine.events.listeners.recipients import Call, Email, Webhook
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.integrations.webhooks import verify_webhook
 from aiojobs_engine.listing import Listing, Page
+from aiojobs_engine.mirror import StatusMirror, sqlite_table
 from aiojobs_engine.outbox.outbox import Outbox
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
 from aiojobs_engine.runtime.job_logs import JobLogFilter
@@ -167,6 +168,7 @@ __all__ = [
     "SourceChanged",
     "SourceError",
     "Status",
+    "StatusMirror",
     "TooLate",
     "UnfinishedResult",
     "Unique",
@@ -177,6 +179,7 @@ __all__ = [
     "frequencies",
     "group",
     "load_settings",
+    "sqlite_table",
     "status_updated",
     "verify_webhook",
 ]

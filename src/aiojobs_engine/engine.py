@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import (
     AsyncGenerator,
@@ -32,6 +33,7 @@ from aiojobs_engine.core.flow import Batch, Step
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.masking import redacted
+from aiojobs_engine.core.options import strangers
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
@@ -66,6 +68,8 @@ from aiojobs_engine.runtime.registry import JobType, checked_registry
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.runtime.worker import Worker
 from aiojobs_engine.settings import load_settings
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -311,6 +315,8 @@ class Engine(Declaring, Composing):
             ConfigError: nothing is registered, or a number is out of range.
         """
         session = self._life.door()
+        for stranger in strangers(self.settings, {t.name: t.kind for t in self.registry.types.values()}):
+            logger.warning("the configuration: %s", stranger)
         fires = not burst and (self.settings.worker.cron if cron is None else cron)
         resources = self._resources if on_entered is None else entering(self._resources, on_entered)
         return Worker(
