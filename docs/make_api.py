@@ -160,6 +160,7 @@ GROUPS = {
         "StatusMirror",
         "sqlite_table",
     ],
+    "dead": ["FailureGroup", "Replayed"],
     "logging": ["JobLogFilter"],
     "jobs": [
         "JobRegistry",
@@ -184,6 +185,7 @@ GROUPS = {
     ],
     "notify": ["Webhook", "Email", "Call", "verify_webhook"],
     "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
+    "outbox": ["Outbox"],
     "flow": ["Unique", "Concurrency", "Rate", "LimitStatus", "Breaker", "Singleton"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),

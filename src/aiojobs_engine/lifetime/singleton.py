@@ -22,8 +22,8 @@ _LONGEST_PAUSE = 1.0
 class Singleton:
     """What `async with engine.singleton(name)` gives: one holder among all processes of the store.
 
-    Its lease, by default `worker.lease` seconds, is renewed while it is held; when it is lost all the same, what
-    runs inside is cancelled and `SingletonLost` raised. Each entry needs a new one.
+    Its lease, by default `worker.lease` seconds, is renewed while it is held; when it is lost all the same,
+    what runs inside is cancelled and `SingletonLost` raised. Each entry needs a new one.
 
     Attributes:
         name: what is locked.
