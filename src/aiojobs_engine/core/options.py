@@ -17,7 +17,7 @@ from aiojobs_engine.core.limiting import (
 )
 from aiojobs_engine.core.retry import Retry
 
-_SECTIONS = ("listeners", "delivery")
+_APART = ("listeners", "delivery", "run_in")
 _CARRIED = ("delay", "expires", "user_id", "tags", "meta", "unique", "cost", "limit_key")
 
 
@@ -91,6 +91,6 @@ def _set_fields(section: OptionSettings | None) -> dict[str, Any]:
     if section is None:
         return {}
     fields = msgspec.structs.asdict(section)
-    for section_of_its_own in _SECTIONS:
-        del fields[section_of_its_own]
+    for name in _APART:
+        fields.pop(name, None)
     return {name: value for name, value in fields.items() if value is not None}
