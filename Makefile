@@ -12,7 +12,7 @@ CODE  := $(wildcard src tests benchmarks examples)
 TYPED := src $(wildcard tests/house tests/typing)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check fmt format-check lint types contracts spelling demo bench pins clean
+.PHONY: help setup test check fmt format-check lint types contracts spelling demo bench bench-peers pins clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -57,6 +57,9 @@ demo: $(STAMP)  ## import 28,298 airports, with live progress
 
 bench: $(STAMP)  ## run the benchmarks; NAME=drain runs one
 	@set -e; for script in benchmarks/$(NAME).py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+bench-peers: $(STAMP)  ## run the same work on the rivals, each in an environment of its own, and write the page about it
+	@$(BIN)/python benchmarks/peers/run.py --install --write $(ARGS)
 
 pins:  ## write requirements-dev.txt anew (needs uv)
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \

@@ -9,6 +9,7 @@ from dataclasses import asdict
 import backlog
 import dispatch
 import drain
+import exports
 import failing
 import features
 import followers
@@ -34,6 +35,7 @@ SCENARIOS = [
         failing,
         features,
         backlog,
+        exports,
         imports,
     )
 ]

@@ -18,6 +18,7 @@ from typing import Any
 
 import anyio
 from chaos.app import registry
+from chaos.eyes import SqliteEyes
 from chaos.journal import DATABASE
 from chaos.nemesis import Nemesis, plan
 from chaos.producer import Producer
@@ -53,6 +54,7 @@ async def carry_out(folder: Path, options: Options) -> bool:
     """Load, nemesis and reader at once; whether all was quiet in the end."""
     rng = Random(options.seed)
     (folder / "logs").mkdir()
+    eyes = SqliteEyes(folder)
     engine = Engine(
         f"sqlite:///{folder / DATABASE}",
         registry=registry,
@@ -60,9 +62,9 @@ async def carry_out(folder: Path, options: Options) -> bool:
     )
     async with engine:
         nemesis = Nemesis(
-            folder, rng, partial(_worker, folder, options), count=options.workers, lease=options.lease
+            folder, rng, partial(_worker, folder, options), eyes, count=options.workers, lease=options.lease
         )
-        producer = Producer(folder, Random(options.seed + 1), engine)
+        producer = Producer(folder, Random(options.seed + 1), engine, eyes)
         try:
             async with anyio.create_task_group() as load:
                 load.start_soon(producer.dispatch)

@@ -59,6 +59,7 @@ SHOWN = {
     "JobType": "job_type",
     "Secret": "secret",
     "ManualClock": "clock",
+    "StatusMirror": "mirror",
     "TestEngine": "t",
 }
 INNER = {
@@ -92,6 +93,7 @@ OPTIONS = {
     "name": "what the type is called; `module.function` without one",
     "kind": "`job` without; `sync`, `report` or a word of your own, for `[kinds]` and filters",
     "run_in": "`loop` for async functions; `thread` or `process` for plain ones",
+    "label": "what people call it",
     "queue": "the queue",
     "priority": "higher runs first",
     "retry": "a `Retry`",
@@ -147,7 +149,17 @@ CRON = {
 }
 GROUPS = {
     "cron": ["CronStatus", "CronRun"],
-    "engine": ["Engine", *DESKS, "Explanation", "Reason", "Health", "load_settings"],
+    "engine": [
+        "Engine",
+        *DESKS,
+        "Explanation",
+        "Reason",
+        "Health",
+        "load_settings",
+        "StatusMirror",
+        "sqlite_table",
+    ],
+    "dead": ["FailureGroup", "Replayed"],
     "logging": ["JobLogFilter"],
     "jobs": [
         "JobRegistry",
@@ -172,12 +184,14 @@ GROUPS = {
     ],
     "notify": ["Webhook", "Email", "Call", "verify_webhook"],
     "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
+    "outbox": ["Outbox"],
     "flow": ["Unique", "Concurrency", "Rate", "LimitStatus"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),
 }
 CONSTRUCTED = {
     "Engine",
+    "StatusMirror",
     "JobRegistry",
     "ManualClock",
     "Secret",

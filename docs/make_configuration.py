@@ -84,6 +84,8 @@ MEANINGS = {
     "queues.fair_by": "whose jobs take turns: `user_id`, `type`, or the name of an argument",
     "queues.weights": "how many turns some of them have, by their text; 1 for the others",
     "jobs.listeners": "`[listeners]` for these jobs alone",
+    "jobs.chunking": "`[chunking]` for these jobs alone",
+    "jobs.label": "what people call these jobs; `types --json` shows it",
     "jobs.delivery": "`[delivery]` for these jobs alone",
     "chunking.size": "rows per chunk",
     "chunking.threshold": "up to so many rows one job does alone",

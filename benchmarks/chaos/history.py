@@ -3,12 +3,12 @@
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaos.journal import DATABASE, DEEDS, DISPATCHES, READS, RUNS, entries
+from chaos.journal import DATABASE, DEEDS, DISPATCHES, DUMP, READS, RUNS, entries
 
 STATUSES = (
     "scheduled",
@@ -88,7 +88,7 @@ class History:
         began, returned: what handlers wrote down, by job, in order.
         deeds: what the nemesis did.
         reads: what was seen of imports, in order.
-        integrity: what SQLite says of its file.
+        integrity: what SQLite says of its file, or what keys of Redis don't fit together.
     """
 
     jobs: dict[str, StoredJob]
@@ -104,24 +104,12 @@ class History:
 
 
 def read_history(folder: Path) -> History:
-    """Read what a run left in its folder."""
-    connection = sqlite3.connect(folder / DATABASE)
-    try:
-        failures: dict[int, list[int]] = defaultdict(list)
-        for job, row_number in connection.execute(_FAILURES):
-            failures[job].append(row_number)
-        jobs = {row[0]: _job(row, failures) for row in connection.execute(_JOBS)}
-        events: dict[str, list[Event]] = defaultdict(list)
-        for (body,) in connection.execute(_EVENTS):
-            for event in _events(body):
-                events[event.job_id].append(event)
-        (integrity,) = connection.execute("PRAGMA integrity_check").fetchone()
-    finally:
-        connection.close()
+    """Read what a run left in its folder: a database, or the dump of another store."""
+    jobs, events, integrity = _dumped(folder) if (folder / DUMP).exists() else _database(folder)
     dispatches = list(entries(folder / DISPATCHES))
     return History(
         jobs=jobs,
-        events=dict(events),
+        events=events,
         asked={each["id"]: each for each in dispatches if each["what"] == "asked"},
         stored={each["id"] for each in dispatches if each["what"] == "stored"},
         unknown={job_id for each in dispatches if each["what"] == "unknown" for job_id in each["ids"]},
@@ -131,6 +119,42 @@ def read_history(folder: Path) -> History:
         reads=list(entries(folder / READS)),
         integrity=integrity,
     )
+
+
+def _database(folder: Path) -> tuple[dict[str, StoredJob], dict[str, list[Event]], str]:
+    connection = sqlite3.connect(folder / DATABASE)
+    try:
+        failures: dict[int, list[int]] = defaultdict(list)
+        for job, row_number in connection.execute(_FAILURES):
+            failures[job].append(row_number)
+        jobs = {row[0]: _job(row, failures) for row in connection.execute(_JOBS)}
+        bodies = [json.loads(body) for (body,) in connection.execute(_EVENTS)]
+        (integrity,) = connection.execute("PRAGMA integrity_check").fetchone()
+    finally:
+        connection.close()
+    return jobs, _by_id(event for body in bodies for event in body), integrity
+
+
+def _dumped(folder: Path) -> tuple[dict[str, StoredJob], dict[str, list[Event]], str]:
+    record = json.loads((folder / DUMP).read_text(encoding="utf-8"))
+    jobs = {row["id"]: StoredJob(**{**row, "failures": tuple(row["failures"])}) for row in record["jobs"]}
+    return jobs, _by_id(record["events"]), record["integrity"]
+
+
+def _by_id(told: Iterable[list[Any]]) -> dict[str, list[Event]]:
+    events: dict[str, list[Event]] = defaultdict(list)
+    for name, job_id, _, _, _, _, processed, total, succeeded, failed, *others in told:
+        event = Event(
+            name=name,
+            job_id=job_id,
+            processed=processed,
+            total=total,
+            succeeded=succeeded,
+            failed=failed,
+            own=tuple(others[len(others) - OWN.get(name, 0) :]),
+        )
+        events[job_id].append(event)
+    return dict(events)
 
 
 def _job(row: tuple[Any, ...], failures: dict[int, list[int]]) -> StoredJob:
@@ -152,19 +176,6 @@ def _job(row: tuple[Any, ...], failures: dict[int, list[int]]) -> StoredJob:
         is_leased=bool(row[14]),
         failures=tuple(sorted(failures.get(row[15], ()))),
     )
-
-
-def _events(body: str) -> Iterator[Event]:
-    for name, job_id, _, _, _, _, processed, total, succeeded, failed, *others in json.loads(body):
-        yield Event(
-            name=name,
-            job_id=job_id,
-            processed=processed,
-            total=total,
-            succeeded=succeeded,
-            failed=failed,
-            own=tuple(others[len(others) - OWN.get(name, 0) :]),
-        )
 
 
 def _by_job(folder: Path, what: str) -> dict[str, list[dict[str, Any]]]:

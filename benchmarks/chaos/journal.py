@@ -11,6 +11,7 @@ DISPATCHES: Final = "dispatches.log"
 DEEDS: Final = "deeds.log"
 READS: Final = "reads.log"
 DATABASE: Final = "jobs.db"
+DUMP: Final = "dump.json"
 
 MOST_ATTEMPTS: Final = 4
 """Of a job that fails as often as it is told to."""

@@ -9,6 +9,8 @@ from chaos.history import FINAL, TERMINAL, History, StoredJob
 from chaos.journal import MOST_ATTEMPTS, MOST_CRASHES
 
 _BULK = "load"
+_SKEW = 0.05
+"""Seconds between taking down the time and dispatching."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,14 @@ def nothing_is_invented(history: History) -> Iterator[Breach]:
             yield Breach("stuck", job.id, f"still {job.status} when all was quiet")
         if job.is_leased and job.status != "processing":
             yield Breach("stuck", job.id, f"{job.status}, and under a lease")
+
+
+def nothing_runs_early(history: History) -> Iterator[Breach]:
+    """No job began before it was due."""
+    for job_id, runs in history.began.items():
+        due = history.asked.get(job_id, {}).get("not_before")
+        if due is not None and (first := min(run["at"] for run in runs)) < due - _SKEW:
+            yield Breach("early", job_id, f"began {due - first:.3f} s before it was due")
 
 
 def nothing_ends_twice(history: History) -> Iterator[Breach]:
@@ -170,7 +180,7 @@ def imports_are_exact(history: History) -> Iterator[Breach]:
 
 
 def the_file_is_whole(history: History) -> Iterator[Breach]:
-    """SQLite finds nothing wrong with its file."""
+    """SQLite finds nothing wrong with its file; every job of Redis stands in one place, and is counted."""
     if history.integrity != "ok":
         yield Breach("file", "", history.integrity)
 
@@ -178,6 +188,7 @@ def the_file_is_whole(history: History) -> Iterator[Breach]:
 LAWS: tuple[Law, ...] = (
     nothing_is_lost,
     nothing_is_invented,
+    nothing_runs_early,
     nothing_ends_twice,
     results_are_of_the_accepted_run,
     attempts_are_exact,

@@ -1,30 +1,38 @@
 """The nemesis: keeps workers up, and kills, stops and drains them by a seeded plan."""
 
 import signal
-import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import anyio
 from harness.process import Process
 
-from chaos.journal import DATABASE, DEEDS, Journal
+from chaos.eyes import Eyes
+from chaos.journal import DEEDS, Journal
 
 KILL, STOP, DRAIN = "kill", "stop", "drain"
 GAVE_UP = "gave up"
 
-_HELD = "SELECT id, token, parent IS NOT NULL OR chunks = 0 FROM jobs WHERE status = 4 AND worker LIKE ?"
 _LOOK = 0.02
 _LONGEST_STOP = 2.0
+_LONGEST_TROUBLE = 1.5
 
 
-def plan(rng: Random, *, kills: int, stops: int, drains: int) -> list[str]:
+def plan(rng: Random, *, kills: int, stops: int, drains: int, others: Sequence[str] = ()) -> list[str]:
     """The deeds in a random order."""
-    deeds = [KILL] * kills + [STOP] * stops + [DRAIN] * drains
+    deeds = [KILL] * kills + [STOP] * stops + [DRAIN] * drains + [*others]
     rng.shuffle(deeds)
     return deeds
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What can be done to a server, by name; each takes about so many seconds as it is told, or none."""
+
+    deeds: Mapping[str, Callable[[float], object]]
 
 
 class Nemesis:
@@ -35,11 +43,20 @@ class Nemesis:
     """
 
     def __init__(
-        self, folder: Path, rng: Random, start: Callable[[], Process], *, count: int, lease: float
+        self,
+        folder: Path,
+        rng: Random,
+        start: Callable[[], Process],
+        eyes: Eyes,
+        *,
+        count: int,
+        lease: float,
+        server: Trouble | None = None,
     ) -> None:
         """Keep `count` workers up, which `start` starts; stops last up to two leases."""
         self._journal = Journal(folder / DEEDS)
-        self._database = folder / DATABASE
+        self._eyes = eyes
+        self._server = server
         self._rng = rng
         self._start = start
         self._lease = lease
@@ -51,6 +68,9 @@ class Nemesis:
         async with anyio.create_task_group() as stops:
             for deed in deeds:
                 await anyio.sleep(self._rng.uniform(0.5, 1.5) * every)
+                if self._server is not None and deed in self._server.deeds:
+                    await self._trouble(self._server, deed)
+                    continue
                 victim = await self._victim()
                 if deed == KILL:
                     self._kill(victim)
@@ -80,7 +100,7 @@ class Nemesis:
                 if (code := worker.popen.poll()) is not None:
                     self._journal.write(what=GAVE_UP, pid=worker.pid, at=time.monotonic(), code=code)
                     self._replace(worker)
-                elif worker.pid not in self._stopped and self._held(worker.pid):
+                elif worker.pid not in self._stopped and self._eyes.held(worker.pid):
                     return worker
             await anyio.sleep(_LOOK)
 
@@ -88,7 +108,7 @@ class Nemesis:
         victim.popen.kill()
         victim.popen.wait()
         at = time.monotonic()
-        self._journal.write(what=KILL, pid=victim.pid, at=at, held=self._held(victim.pid))
+        self._journal.write(what=KILL, pid=victim.pid, at=at, held=self._eyes.held(victim.pid))
         self._replace(victim)
 
     async def _drain(self, victim: Process) -> None:
@@ -110,10 +130,8 @@ class Nemesis:
     def _replace(self, victim: Process) -> None:
         self.workers[self.workers.index(victim)] = self._start()
 
-    def _held(self, pid: int) -> list[tuple[str, int, int]]:
-        """Id and token of each job that the worker holds, and whether its runs are written down."""
-        connection = sqlite3.connect(f"file:{self._database}?mode=ro", uri=True, timeout=10)
-        try:
-            return connection.execute(_HELD, (f"%.{pid}.%",)).fetchall()
-        finally:
-            connection.close()
+    async def _trouble(self, server: Trouble, deed: str) -> None:
+        seconds = self._rng.uniform(0.2, _LONGEST_TROUBLE)
+        at = time.monotonic()
+        await anyio.to_thread.run_sync(server.deeds[deed], seconds)
+        self._journal.write(what=deed, pid=0, at=at, seconds=time.monotonic() - at)

@@ -1,6 +1,5 @@
 """The load: plain jobs, failing ones, long ones with checkpoints, imports; and one who looks all the time."""
 
-import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import Any
 
 import anyio
 
-from aiojobs_engine import Engine, EngineError, Job
+from aiojobs_engine import BackendUnavailable, Engine, EngineError, Job
 from chaos.app import climb, grind, load, registry, work
-from chaos.journal import DATABASE, DISPATCHES, READS, Journal
+from chaos.eyes import Eyes
+from chaos.journal import DISPATCHES, READS, Journal
 
-_QUEUED = "SELECT count(*) FROM jobs WHERE status < 4"
-_OPEN = "SELECT count(*) FROM jobs WHERE status < 6"
 _MOST_QUEUED = 60
 _EVERY = 0.03
 _IMPORT_EVERY = 3.0
@@ -29,11 +27,11 @@ class Producer:
         is_stopping: set it, and it ends with what is under way.
     """
 
-    def __init__(self, folder: Path, rng: Random, engine: Engine) -> None:
+    def __init__(self, folder: Path, rng: Random, engine: Engine, eyes: Eyes) -> None:
         """Write into `folder`; `engine` is open."""
         self._journal = Journal(folder / DISPATCHES)
         self._reads = Journal(folder / READS)
-        self._database = folder / DATABASE
+        self._eyes = eyes
         self._rng = rng
         self._engine = engine
         self._imports: list[str] = []
@@ -43,7 +41,7 @@ class Producer:
         """Plain jobs, most of them one by one, as long as the queue is short."""
         while not self.is_stopping:
             await anyio.sleep(_EVERY)
-            if self.count(_QUEUED) < _MOST_QUEUED:
+            if self._eyes.queued() < _MOST_QUEUED:
                 await self._store([self._job() for _ in range(self._rng.choice([1, 1, 1, 1, 5]))])
 
     async def import_rows(self) -> None:
@@ -54,9 +52,12 @@ class Producer:
 
     async def read(self) -> None:
         """Look at the imports over and over, and write down what is seen."""
-        while not self.is_stopping or self.count(_OPEN):
+        while not self.is_stopping or self._eyes.unfinished():
             for job_id in self._imports[-_SEEN:]:
-                seen = await self._engine.jobs.get(job_id)
+                try:
+                    seen = await self._engine.jobs.get(job_id)
+                except BackendUnavailable:
+                    continue
                 self._reads.write(
                     id=job_id,
                     status=seen.status,
@@ -70,51 +71,48 @@ class Producer:
     async def until_quiet(self, seconds: float) -> bool:
         """Whether every job has ended, at once or within `seconds`."""
         deadline = time.monotonic() + seconds
-        while self.count(_OPEN):
+        while self._eyes.unfinished():
             if time.monotonic() > deadline:
                 return False
             await anyio.sleep(_LOOK)
         return True
-
-    def count(self, statement: str) -> int:
-        """The number that a statement gives, read past the engine."""
-        connection = sqlite3.connect(f"file:{self._database}?mode=ro", uri=True, timeout=10)
-        try:
-            number: int = connection.execute(statement).fetchone()[0]
-        finally:
-            connection.close()
-        return number
 
     def close(self) -> None:
         """Let go of the journals."""
         self._journal.close()
         self._reads.close()
 
-    def _job(self) -> tuple[Job[Any], int]:
-        """A random job, and how often it is to fail."""
+    def _job(self) -> tuple[Job[Any], int, float]:
+        """A random job, how often it is to fail, and how late it is to run."""
         rng = self._rng
         kind = rng.random()
         if kind < 0.1:
-            return climb.job(steps=rng.randrange(5, 25)), 0
+            return climb.job(steps=rng.randrange(5, 25)), 0, 0.0
         if kind < 0.2:
-            return grind.job(seconds=rng.uniform(0.01, 0.3)), 0
+            return grind.job(seconds=rng.uniform(0.01, 0.3)), 0, 0.0
         failures = rng.choice([0, 0, 0, 0, 0, 0, 0, 1, 2, 9])
         delay = rng.choice([0.0, 0.0, 0.0, 0.5])
         chosen = work.options(delay=delay) if delay else work
-        return chosen.job(seconds=rng.uniform(0.005, 0.3), failures=failures), failures
+        return chosen.job(seconds=rng.uniform(0.005, 0.3), failures=failures), failures, delay
 
-    async def _store(self, jobs: Sequence[tuple[Job[Any], int]]) -> None:
-        for job, failures in jobs:
-            self._journal.write(what="asked", id=job.id, type=job.type, failures=failures)
+    async def _store(self, jobs: Sequence[tuple[Job[Any], int, float]]) -> None:
+        for job, failures, delay in jobs:
+            self._journal.write(
+                what="asked",
+                id=job.id,
+                type=job.type,
+                failures=failures,
+                not_before=time.monotonic() + delay,
+            )
         try:
             if len(jobs) == 1:
                 await self._engine.dispatch(jobs[0][0])
             else:
-                await self._engine.dispatch_many(job for job, _ in jobs)
+                await self._engine.dispatch_many(job for job, *_ in jobs)
         except EngineError as error:
-            self._journal.write(what="unknown", ids=[job.id for job, _ in jobs], error=str(error))
+            self._journal.write(what="unknown", ids=[job.id for job, *_ in jobs], error=str(error))
             return
-        for job, _ in jobs:
+        for job, *_ in jobs:
             self._journal.write(what="stored", id=job.id)
 
     async def _import(self, count: int) -> None:

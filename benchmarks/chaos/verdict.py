@@ -1,6 +1,7 @@
 """What a run showed: what was done, what was broken, how soon the jobs of killed workers ran again."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -8,8 +9,21 @@ from pathlib import Path
 from chaos.history import History, read_history
 from chaos.laws import Breach, breaches
 
-LAWS = ("lost", "doubled", "result", "attempts", "crashes", "counters", "tokens", "invented", "stuck", "file")
+LAWS = (
+    "lost",
+    "doubled",
+    "early",
+    "result",
+    "attempts",
+    "crashes",
+    "counters",
+    "tokens",
+    "invented",
+    "stuck",
+    "file",
+)
 SHOWN = 10
+_TO_WORKERS = frozenset({"kill", "stop", "drain", "gave up"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +36,10 @@ class Verdict:
         gave_up: workers that ended by themselves: the file was locked for too long when they started.
         held: jobs that the killed workers had in hand.
         recoveries: seconds from a kill to the next run of each of these, in order.
-        beside_stops: the same while another worker stood still: one that was stopped while it wrote keeps the
-            file's lock until it goes on.
+        beside_stops: the same while another worker stood still (one that was stopped while it wrote keeps a
+            file's lock until it goes on), or the server did.
         gone: those that never ran again because they were out of crashes.
+        troubles: what was done to the server, and how often.
         unexplained: leases that were lost though nobody struck their worker: it stood still by itself.
     """
 
@@ -43,6 +58,7 @@ class Verdict:
     gone: int
     unexplained: int
     breaches: tuple[Breach, ...]
+    troubles: Mapping[str, int]
 
     def count(self, law: str) -> int:
         """How many breaches of one law."""
@@ -76,6 +92,7 @@ def judge(folder: Path) -> Verdict:
         gone=gone,
         unexplained=sum(breach.law == "unexplained" for breach in found),
         breaches=tuple(breach for breach in found if breach.law != "unexplained"),
+        troubles={what: count for what, count in deeds.items() if what not in _TO_WORKERS},
     )
 
 
@@ -87,7 +104,7 @@ def _recoveries(history: History) -> tuple[list[float], list[float], int]:
     alone: list[float] = []
     beside_stops: list[float] = []
     gone = 0
-    stops = [(deed["at"], deed["at"] + deed["seconds"]) for deed in history.deeds if deed["what"] == "stop"]
+    stops = [(deed["at"], deed["at"] + deed["seconds"]) for deed in history.deeds if "seconds" in deed]
     kills = [deed for deed in history.deeds if deed["what"] == "kill"]
     for place, deed in enumerate(kills):
         held_later = {(job_id, token) for later in kills[place + 1 :] for job_id, token, _ in later["held"]}

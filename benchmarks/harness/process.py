@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -19,8 +19,14 @@ _MIB = 1024 * 1024
 class Process:
     """A child process; leaving its `with` ends it in good order, or kills it when that takes too long."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        """Start it beside the scenarios; `log` takes what it says."""
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], log: Path, *, new_session: bool = False
+    ) -> None:
+        """Start it beside the scenarios; `log` takes what it says.
+
+        Args:
+            new_session: it has a session of its own, which its children share.
+        """
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AIOJOBS_")}
         self.log = log
         with log.open("ab") as out:
@@ -31,6 +37,7 @@ class Process:
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
+                start_new_session=new_session,
             )
 
     def __enter__(self) -> Self:
@@ -81,6 +88,12 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.popen.kill()
         return self.popen.wait()
+
+    def kill_session(self) -> None:
+        """Kill it and its children, which have a session of their own."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.popen.wait()
 
     def _status(self, key: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():

@@ -80,7 +80,7 @@ def test_what_init_writes_passes_its_tests_and_runs(
     assert made.out.split() == [
         f"shop/{name}" for name in ("app.py", "test_app.py", "aiojobs.toml", "people.csv", ".gitignore")
     ]
-    assert "2 passed" in tests.stdout, tests.stdout
+    assert "3 passed" in tests.stdout, tests.stdout
     assert (alone.returncode, alone.stdout) == (0, "Hello, Ada!\n")
 
 
@@ -88,12 +88,40 @@ def test_the_commands_that_init_prints_work(call: Call, home: Path) -> None:
     (home / "app.py").unlink()
     printed = call("init").err
     assert all(
-        word in printed for word in ("dispatch", "import people people.csv", "worker --burst", "jobs list")
+        word in printed
+        for word in (
+            "dispatch",
+            "import people people.csv",
+            "export people_export out.csv",
+            "worker --burst",
+            "jobs list",
+        )
     )
 
     greeted = call("dispatch", "app.greet", '{"name": "Ada"}').out.strip()
     imported = call("import", "people", "people.csv").out.strip()
+    exported = call("export", "people_export", "out.csv").out.strip()
     assert call("worker", "--burst").code == 0
 
     jobs = {job["id"]: job["status"] for job in call("jobs", "list", "--json").data}
-    assert jobs == {greeted: "completed", imported: "partial"}
+    assert jobs == {greeted: "completed", imported: "partial", exported: "completed"}
+    assert (home / "out.csv").read_text().startswith("email,name,age")
+
+
+@pytest.mark.parametrize("kind", ["import", "export", "sync", "report"])
+def test_the_parts_of_a_kind_fit_into_an_app_that_is_there(call: Call, home: Path, kind: str) -> None:
+    before = (home / "app.py").read_text()
+    made = call("init", "--kind", kind)
+    module = f"{kind}s"
+    assert made.out.split() == [f"{module}.py", f"test_{module}.py"]
+    assert (home / "app.py").read_text() == before
+    told = made.err.split("add to your app:\n")[1]
+    (home / "app.py").write_text(before + told)
+    tests = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=home, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "1 passed" in tests.stdout, tests.stdout
+    names = {row["name"]: row["kind"] for row in call("types", "app:engine", "--json").data}
+    assert kind in names.values()
+    assert call("init", "--kind", kind).code == 2

@@ -20,9 +20,11 @@ def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(params=["memory://", "sqlite:///jobs.db"], ids=["memory", "sqlite"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return Engine(request.param)
+@pytest.fixture(params=["memory", "sqlite", "valkey"])
+def engine(request: pytest.FixtureRequest, prefix: str) -> Engine:
+    if request.param == "valkey":
+        return Engine(f"{request.getfixturevalue('servers')['valkey'].url}?prefix={prefix}")
+    return Engine({"memory": "memory://", "sqlite": "sqlite:///jobs.db"}[request.param])
 
 
 async def exported(engine: Engine, export: Any, *args: Any, **call: Any) -> tuple[ExportedFile, JobStatus]:

@@ -78,7 +78,7 @@ def history() -> History:
         jobs={"a": stored(), "b": imported()},
         events={"a": told, "b": rows},
         asked={
-            "a": {"id": "a", "type": "work", "failures": 1},
+            "a": {"id": "a", "type": "work", "failures": 1, "not_before": 1.02},
             "b": {"id": "b", "type": "load", "rows": 100, "bad": [3, 7]},
         },
         stored={"a", "b"},
@@ -117,6 +117,7 @@ FAULTS: list[tuple[str, str, History]] = [
     ("an acknowledged job never ends", "lost", with_job(status="processing", is_leased=True)),
     ("a job that nobody asked for", "invented", changed(lambda h: h.asked.pop("a"))),
     ("a lease on a job that ended", "stuck", with_job(is_leased=True)),
+    ("a job that began before it was due", "early", changed(lambda h: h.asked["a"].update(not_before=1.2))),
     ("two ends", "doubled", changed(lambda h: h.events["a"].append(event("JobCompleted")))),
     ("no end", "doubled", changed(lambda h: h.events["a"].pop())),
     (

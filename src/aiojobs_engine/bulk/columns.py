@@ -66,26 +66,31 @@ class Columns:
         Raises:
             ExportError: a row is none, or lacks a column; the error names its number.
         """
-        kinds = set(map(type, rows))
+        kinds: set[type[Any]] = set(map(type, rows))
         try:
             if len(kinds) == 1:
                 return list(map(self._getter(kinds.pop()), rows))
-            return [self._getter(type(row))(row) for row in rows]
+            return [self._one(row) for row in rows]
         except (AttributeError, KeyError, IndexError, TypeError):
             for number, row in enumerate(rows, first):
                 self._check(row, number)
             raise
 
-    def _getter(self, kind: type) -> Callable[[Any], Cells]:
+    def _getter(self, kind: type[Any]) -> Callable[[Any], Cells]:
         known = self._getters.get(kind)
         if known is None:
             known = self._getters[kind] = self._made(kind)
         return known
 
-    def _made(self, kind: type) -> Callable[[Any], Cells]:
-        if issubclass(kind, tuple | list) and not hasattr(kind, "_fields"):
+    def _one(self, row: object) -> Cells:
+        kind: type[Any] = type(row)
+        return self._getter(kind)(row)
+
+    def _made(self, kind: type[Any]) -> Callable[[Any], Cells]:
+        names = dir(kind)
+        if issubclass(kind, tuple | list) and "_fields" not in names:
             return self._positional
-        by_name = itemgetter if issubclass(kind, Mapping) or hasattr(kind, "keys") else attrgetter
+        by_name = itemgetter if "keys" in names else attrgetter
         get = cast("Callable[[Any], Any]", by_name(*self.fields))
         return get if len(self.fields) > 1 else lambda row: (get(row),)
 
@@ -96,18 +101,23 @@ class Columns:
 
     def _check(self, row: object, number: int) -> None:
         try:
-            self._getter(type(row))(row)
+            self._one(row)
         except IndexError:
             raise ExportError(
                 f"row {number:,} has {len(cast('Sequence[Any]', row))} values for {len(self.fields)} columns"
             ) from None
         except (AttributeError, KeyError, TypeError) as error:
             lacking = error.args[0] if isinstance(error, KeyError) else getattr(error, "name", None)
-            known = list(row) if isinstance(row, Mapping) else getattr(row, "__match_args__", ())
-            hint = did_you_mean(str(lacking), map(str, known)) if known else ""
+            hint = did_you_mean(str(lacking), _names_of(row))
             raise ExportError(
                 f"row {number:,}, of type {type(row).__qualname__}, has no {lacking!r}{hint}"
             ) from None
+
+
+def _names_of(row: object) -> list[str]:
+    if isinstance(row, Mapping):
+        return [str(name) for name in cast("Mapping[object, object]", row)]
+    return list(getattr(row, "__match_args__", ()))
 
 
 def texts(cells: list[Cells], free: frozenset[int]) -> list[Cells]:
@@ -168,7 +178,7 @@ def _text(value: Any) -> Any:
             return value
         case datetime() | date() | time():
             return value.isoformat()
-        case bytes() | bytearray() | memoryview():
+        case bytes() | bytearray():
             return b64encode(value).decode("ascii")
         case _:
             found = plain(value)

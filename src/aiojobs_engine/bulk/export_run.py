@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, cast
@@ -139,10 +139,10 @@ class ExportRun:
     async def leave_nothing(context: JobContext) -> None:
         """Remove what an export that failed for good has in the storage."""
         await context.port.storage.remove(context.id)
-        cursor = context.cursor
-        owner = cursor.get("owner") if isinstance(cursor, dict) else None
-        if isinstance(owner, str):
-            await context.port.storage.remove(owner)
+        with suppress(msgspec.ValidationError):
+            kept = msgspec.convert(context.cursor, ExportState)
+            if kept.owner is not None:
+                await context.port.storage.remove(kept.owner)
 
     async def rows_came(self, count: int) -> None:
         """Count rows that are encoded, and have time for more.
@@ -242,8 +242,9 @@ class ExportRun:
         return from_thread(partial(context.port.in_thread, context), found, self.monotonic)
 
 
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    found: BaseException = errors
-    while isinstance(found, BaseExceptionGroup):
-        found = cast("BaseExceptionGroup[BaseException]", found).exceptions[0]
-    return found
+def _first(error: BaseException) -> BaseException:
+    """The first error inside of groups, however deep they nest."""
+    if isinstance(error, BaseExceptionGroup):
+        inner = cast("BaseExceptionGroup[BaseException]", error)
+        return _first(inner.exceptions[0])
+    return error

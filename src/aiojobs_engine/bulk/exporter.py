@@ -21,6 +21,7 @@ from aiojobs_engine.core.codec import ResultCodec, handler_parameters
 from aiojobs_engine.core.config import DeliveryMode, DeliveryOverrides, DeliverySettings, Settings
 from aiojobs_engine.core.errors import ConfigError, ExportError, PayloadError
 from aiojobs_engine.core.job import Job, RunIn
+from aiojobs_engine.core.options import layered
 from aiojobs_engine.core.outcome import Failed, Outcome
 from aiojobs_engine.core.status import ErrorInfo
 from aiojobs_engine.ports.backend import Claim
@@ -267,19 +268,14 @@ class ExportType(JobType[..., ExportedFile]):
 
     def _resolved(self, settings: Settings, called: DeliveryMode | None) -> DeliverySettings:
         """Call over `[jobs]` over decorator over `[kinds]` over `[delivery]`."""
-        own, of_kind = settings.jobs.get(self.name), settings.kinds.get(self.kind)
-        found = settings.delivery
-        for level in (
-            of_kind.delivery if of_kind else None,
-            self._delivery,
-            own.delivery if own else None,
-            DeliveryOverrides(mode=called),
-        ):
-            if level is not None:
-                given = {
-                    name: value for name, value in msgspec.structs.asdict(level).items() if value is not None
-                }
-                found = msgspec.structs.replace(found, **given)
+        found: DeliverySettings = layered(
+            settings,
+            "delivery",
+            self.name,
+            self.kind,
+            decorated=self._delivery,
+            called=DeliveryOverrides(mode=called),
+        )
         return found
 
 

@@ -18,10 +18,11 @@ from aiojobs_engine.bulk.row_types import RowT
 from aiojobs_engine.bulk.rows import RowModel
 from aiojobs_engine.bulk.sources.opening import Declared
 from aiojobs_engine.bulk.template import TemplateFormat, template
-from aiojobs_engine.core.config import LimitSettings, Settings
+from aiojobs_engine.core.config import ChunkingOverrides, ChunkingSettings, LimitSettings, Settings
 from aiojobs_engine.core.errors import ConfigError, EngineError, PayloadError, SourceChanged, SourceError
 from aiojobs_engine.core.instant import Instant, later
 from aiojobs_engine.core.job import CallOptions, Job
+from aiojobs_engine.core.options import layered
 from aiojobs_engine.core.outcome import SALVAGE, Cancelled, Failed, Outcome, RowsDone, Spawned
 from aiojobs_engine.core.status import Counters, ErrorInfo
 from aiojobs_engine.ports.backend import Claim, Record
@@ -116,6 +117,14 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         source, call = parsed_call(self.name, args, kwargs)
         job_id: str = self._call_options.get("id") or self._ids()
 
+        chunking: ChunkingSettings = layered(
+            settings,
+            "chunking",
+            self.name,
+            self.kind,
+            decorated=ChunkingOverrides(size=self.chunk_size),
+            called=ChunkingOverrides(size=call.chunk_size),
+        )
         check = partial(self.model.check, call.mapping)
         place = Place(storage, job_id, later(now, _DISPATCHING))
         stored = await store_source(place, source, self.declared, bounds_of(settings.limits), check)
@@ -124,7 +133,7 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             size=stored.size,
             form=stored.form,
             label=stored.label,
-            chunk_size=call.chunk_size or self.chunk_size or settings.chunking.size,
+            chunk_size=chunking.size,
             mapping=call.mapping,
             is_single=call.force_single,
             dry_run=call.dry_run,
@@ -134,7 +143,7 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         )
         if not call.force_single:
             async with storage.open(stored.name) as path:
-                is_single = not await has_more_rows(path, plan, settings.chunking.threshold)
+                is_single = not await has_more_rows(path, plan, chunking.threshold)
             plan = msgspec.structs.replace(plan, is_single=is_single)
         return Job(
             id=job_id,

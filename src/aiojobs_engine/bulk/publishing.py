@@ -126,7 +126,7 @@ class Publisher:
     async def _in_steps(self, blocks: Generator[bytes]) -> AsyncGenerator[bytes]:
         """Blocks of a blocking generator, run in threads; each starts the job's deadline anew."""
         try:
-            while (block := await _in_thread(next, blocks, None)) is not None:
+            while (block := await _in_thread(_next_of, blocks)) is not None:
                 self._context.port.touch(self._context.claim)
                 if block:
                     yield block
@@ -158,6 +158,10 @@ class _Measured:
             self.digest.update(block)
             self.size += len(block)
             yield block
+
+
+def _next_of(blocks: Generator[bytes]) -> bytes | None:
+    return next(blocks, None)
 
 
 def _read(paths: Sequence[Path]) -> Generator[bytes]:

@@ -43,6 +43,7 @@ class ImporterOptions(CallOptions, total=False):
     delimiter: str | None
     header: Sequence[str] | None
     sheet: str | None
+    label: str
 
 
 class ExporterOptions(CallOptions, total=False):
@@ -59,6 +60,7 @@ class ExporterOptions(CallOptions, total=False):
         delivery: `download`, `link` or `both`, as in `[delivery]`.
         keep: whether files in the storage are `temporary` or `permanent`.
         ttl: seconds, a `timedelta` or text like "2h": how long a temporary file is kept.
+        label: what people call it.
     """
 
     key: str | Sequence[str] | None
@@ -69,6 +71,7 @@ class ExporterOptions(CallOptions, total=False):
     delivery: DeliveryMode
     keep: Literal["temporary", "permanent"]
     ttl: float | timedelta | str
+    label: str
 
 
 ExportHandler = Callable[..., AsyncIterator[Any]] | Callable[..., Iterator[Any]]

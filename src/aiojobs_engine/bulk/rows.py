@@ -246,7 +246,8 @@ class RowModel(Generic[RowT]):
 def _records(columns: Mapping[str, Sequence[Any]], count: int) -> Iterator[dict[str, Any]]:
     names = list(columns)
     if not names:
-        return iter([{} for _ in range(count)])
+        nothing: list[dict[str, Any]] = [{} for _ in range(count)]
+        return iter(nothing)
     return (dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from aiojobs_engine.bulk.exported import ExportedFile
 from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.cli.dispatch import checked_arguments
 from aiojobs_engine.cli.opening import check_shared, engine_with_jobs, json_option, run, user_of
@@ -61,9 +62,10 @@ def export_command(
 
 def _report(job: JobStatus) -> int:
     """Say on standard error how an export ended; the exit code."""
-    if job.status is Status.COMPLETED and isinstance(job.result, dict):
-        where = job.result.get("path") or f"the storage, as {job.result.get('id')}"
-        note(f"{job.processed:,} rows, {size_of(job.result['size'])}, in {where}")
+    if job.status is Status.COMPLETED:
+        file = msgspec.convert(job.result, ExportedFile)
+        where = file.path or f"the storage, as {file.id}"
+        note(f"{file.rows:,} rows, {size_of(file.size)}, in {where}")
         return 0
     note(f"{job.status} after {job.processed:,} rows; there is no file")
     if job.error is not None:

@@ -94,6 +94,8 @@ class OptionSettings(_Section, frozen=True, kw_only=True):
     cost: AtLeastOne | None = None
     listeners: "ListenerOverrides | None" = None
     delivery: "DeliveryOverrides | None" = None
+    chunking: "ChunkingOverrides | None" = None
+    label: str | None = None
 
 
 class JobSettings(OptionSettings, frozen=True, kw_only=True):
@@ -177,6 +179,13 @@ class ChunkingSettings(_Section, frozen=True, kw_only=True):
 
     size: AtLeastOne = 1000
     threshold: Annotated[int, msgspec.Meta(ge=0)] = 1000
+
+
+class ChunkingOverrides(_Section, frozen=True, kw_only=True):
+    """`chunking` of one kind or type; None leaves it to the next level."""
+
+    size: AtLeastOne | None = None
+    threshold: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 DeliveryMode = Literal["download", "link", "both"]

@@ -93,6 +93,7 @@ class TypeOptions(CommonOptions, total=False):
     name: str
     run_in: RunIn
     kind: str
+    label: str
     concurrency: int | Concurrency
     rate_limit: str | Rate
 
@@ -221,6 +222,12 @@ def _run_in(value: object, owner: str) -> str:
     return str(value)
 
 
+def _label(value: object, owner: str) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ConfigError(f"{owner} must be a line of text for people, got {value!r:.80}")
+    return value
+
+
 def _name(value: object, owner: str) -> str:
     if not isinstance(value, str):
         raise ConfigError(f"{owner} must be a string, got {value!r:.80}")
@@ -279,6 +286,7 @@ _CHECKS = {
     "max_crashes": _count,
     "run_in": _run_in,
     "kind": _name,
+    "label": _label,
     "unique": _unique,
     "cost": _count,
     "limit_key": _key,

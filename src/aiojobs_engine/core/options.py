@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from aiojobs_engine.core.config import OptionSettings, QueueSettings, Settings
+from aiojobs_engine.core.errors import did_you_mean
 from aiojobs_engine.core.gates import Limit
 from aiojobs_engine.core.limiting import (
     Concurrency,
@@ -17,8 +18,9 @@ from aiojobs_engine.core.limiting import (
 )
 from aiojobs_engine.core.retry import Retry
 
-_APART = ("listeners", "delivery", "run_in")
-_CARRIED = ("delay", "expires", "user_id", "tags", "meta", "unique", "cost", "limit_key")
+KINDS = ("job", "import", "export", "sync", "report")
+_APART = ("listeners", "delivery", "chunking", "run_in")
+_CARRIED = ("delay", "expires", "user_id", "tags", "meta", "unique", "cost", "limit_key", "label")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +96,46 @@ def _set_fields(section: OptionSettings | None) -> dict[str, Any]:
     for name in _APART:
         fields.pop(name, None)
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def layered(
+    settings: Settings,
+    section: Literal["delivery", "chunking"],
+    name: str,
+    kind: str,
+    *,
+    decorated: msgspec.Struct | None = None,
+    called: msgspec.Struct | None = None,
+) -> Any:
+    """A section as it holds for a job: call over `[jobs]` over decorator over `[kinds]` over the section."""
+    own, of_kind = settings.jobs.get(name), settings.kinds.get(kind)
+    found: msgspec.Struct = getattr(settings, section)
+    for level in (
+        of_kind and getattr(of_kind, section),
+        decorated,
+        own and getattr(own, section),
+        called,
+    ):
+        if level is not None:
+            given = {key: value for key, value in msgspec.structs.asdict(level).items() if value is not None}
+            found = msgspec.structs.replace(found, **given)
+    return found
+
+
+def strangers(settings: Settings, types: Mapping[str, str]) -> list[str]:
+    """What the configuration names and no registered type is or has, each with the nearest that is there.
+
+    Args:
+        types: the kinds of the registered types, by name.
+    """
+    kinds = {*KINDS, *types.values()}
+    told = [
+        f"[jobs.{name}] is for no job type that is registered here{did_you_mean(name, types)}"
+        for name in settings.jobs
+        if name not in types
+    ]
+    return told + [
+        f"[kinds.{kind}] is for no kind of jobs{did_you_mean(kind, kinds)}"
+        for kind in settings.kinds
+        if kind not in kinds
+    ]

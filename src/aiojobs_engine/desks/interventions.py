@@ -106,10 +106,6 @@ def _has_chunks(status: JobStatus) -> bool:
     return status.kind == "import" and status.strategy == "batch" and status.parent_id is None
 
 
-async def _why(store: Store, job_id: str, trigger: Trigger) -> IllegalTransition:
-    return _refused(job_id, (await status_of(store, job_id)).status, trigger)
-
-
 def _refused(job_id: str, status: Status, trigger: Trigger) -> IllegalTransition:
     kind = TooLate if status in FINAL else IllegalTransition
     return kind(job_id, status, trigger)

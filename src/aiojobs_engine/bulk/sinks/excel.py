@@ -16,7 +16,8 @@ from aiojobs_engine.core.errors import ConfigError, ExportError
 ROWS = 1_048_576
 COLUMNS = 16_384
 TEXT = 32_767
-_WHOLE = 10**15
+_DIGITS = 15  # that a float holds for sure
+_WHOLE = 10**_DIGITS
 _BLOCK = 1024 * 1024
 _DATES = {"date": "yyyy-mm-dd", "instant": "yyyy-mm-dd hh:mm:ss"}
 
@@ -112,7 +113,9 @@ class Excel:
 
 
 def _is_exact(value: float | Decimal) -> bool:
-    return isfinite(value) and (isinstance(value, float) or len(value.as_tuple().digits) <= 15)  # noqa: PLR2004 - digits of a float
+    if not isfinite(value):
+        return False
+    return not isinstance(value, Decimal) or len(value.as_tuple().digits) <= _DIGITS
 
 
 def _workbook_class() -> Any:

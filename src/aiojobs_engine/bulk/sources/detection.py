@@ -101,13 +101,11 @@ def _headers(head: bytes, delimiter: str) -> Iterator[tuple[int, int]]:
         SourceError: the first one can't be read, or doesn't end within `head`.
     """
     lines = list(islice(io.StringIO(head.decode("latin-1"), newline=""), _HEADER_LINES))
-    end = given = 0
+    given: list[int] = []
 
     def counted() -> Iterator[str]:
-        nonlocal end, given
         for line in lines:
-            end += len(line)
-            given += 1
+            given.append(len(line))
             yield line
 
     records = csv_reader(counted(), delimiter)
@@ -121,7 +119,8 @@ def _headers(head: bytes, delimiter: str) -> Iterator[tuple[int, int]]:
             raise SourceError(f"the header can't be read: {error}", argument="source") from error
         if record is None:
             return
-        if end >= HEAD_BYTES or given == _HEADER_LINES:
+        end = sum(given)
+        if end >= HEAD_BYTES or len(given) == _HEADER_LINES:
             if tried:
                 return
             raise _no_header()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Generator
+from importlib import import_module
 from typing import Any, BinaryIO, cast
 
 import msgspec
@@ -29,10 +30,11 @@ class ParquetRows:
             ConfigError: the extra that reads Parquet is not installed.
         """
         try:
-            from pyarrow import ArrowException, parquet  # noqa: PLC0415 - an extra
+            arrow: Any = import_module("pyarrow")
+            parquet: Any = import_module("pyarrow.parquet")
         except ImportError:
             raise ConfigError('Parquet needs an extra: pip install "aiojobs-engine[parquet]"') from None
-        self._errors = (cast("type[Exception]", ArrowException), OSError, ValueError, OverflowError)
+        self._errors = (cast("type[Exception]", arrow.ArrowException), OSError, ValueError, OverflowError)
         self._bounds = bounds
         try:
             self._file: Any = parquet.ParquetFile(file)

@@ -8,6 +8,7 @@ it may take, and the name of the sheet, empty for the first one. It imports noth
 import contextlib
 import csv
 import datetime as dt
+import io
 import sys
 from typing import Any
 
@@ -32,14 +33,15 @@ def main() -> int:
         rows = book.get_sheet_by_name(name or names[0]).iter_rows()
     except (calamine.CalamineError, OSError, ValueError) as error:
         return wrong(f"the workbook can't be read: {error}")
-    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")  # type: ignore[union-attr]
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="backslashreplace", newline="")
+    writer = csv.writer(out, lineterminator="\n")
     for row in rows:
         cells = [text_of(cell) for cell in row]
         if any(cells):
             writer.writerow(cells)
         else:
-            sys.stdout.write("\n")
+            out.write("\n")
+    out.flush()
     return 0
 
 

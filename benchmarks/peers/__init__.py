@@ -1,0 +1,1 @@
+"""The same work for each rival, in an environment of its own: `make bench-peers`."""
