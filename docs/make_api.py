@@ -159,6 +159,7 @@ GROUPS = {
         "StatusMirror",
         "sqlite_table",
     ],
+    "dead": ["FailureGroup", "Replayed"],
     "logging": ["JobLogFilter"],
     "jobs": [
         "JobRegistry",
@@ -183,6 +184,7 @@ GROUPS = {
     ],
     "notify": ["Webhook", "Email", "Call", "verify_webhook"],
     "flows": ["Batch", "BatchHandle", "group", "Need", "When"],
+    "outbox": ["Outbox"],
     "flow": ["Unique", "Concurrency", "Rate", "LimitStatus"],
     "retries": ["Retry", "Requeue", "GiveUp"],
     "testing": list(testing.__all__),

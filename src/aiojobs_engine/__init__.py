@@ -68,9 +68,11 @@ from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.core.webhooks import SignatureMismatch
 from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.desks.dead import FailureGroup
 from aiojobs_engine.desks.explain import Explanation, Reason
 from aiojobs_engine.desks.health import Health
 from aiojobs_engine.desks.limits import LimitStatus
+from aiojobs_engine.desks.trickle import Replayed
 from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.events.listeners.recipients import Call, Email, Webhook
@@ -78,6 +80,7 @@ from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.integrations.webhooks import verify_webhook
 from aiojobs_engine.listing import Listing, Page
 from aiojobs_engine.mirror import StatusMirror, sqlite_table
+from aiojobs_engine.outbox.outbox import Outbox
 from aiojobs_engine.runtime.context import JobContext, NoCurrentJob, current_job
 from aiojobs_engine.runtime.job_logs import JobLogFilter
 from aiojobs_engine.runtime.registry import JobType
@@ -109,6 +112,7 @@ __all__ = [
     "ExportNotFound",
     "ExportType",
     "ExportedFile",
+    "FailureGroup",
     "ForkedEngineError",
     "GiveUp",
     "Health",
@@ -146,11 +150,13 @@ __all__ = [
     "Listing",
     "Need",
     "NoCurrentJob",
+    "Outbox",
     "Page",
     "PayloadError",
     "PayloadTooLarge",
     "Rate",
     "Reason",
+    "Replayed",
     "Requeue",
     "ResultExpiredError",
     "Retry",

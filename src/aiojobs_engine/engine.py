@@ -15,7 +15,7 @@ from collections.abc import (
 )
 from contextlib import AbstractContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, Unpack, cast, overload
+from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -33,7 +33,6 @@ from aiojobs_engine.core.flow import Batch, Step
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.masking import redacted
-from aiojobs_engine.core.needs import BATCH
 from aiojobs_engine.core.options import strangers
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.declaring import Declaring
@@ -48,9 +47,10 @@ from aiojobs_engine.desks.jobs import JobsDesk
 from aiojobs_engine.desks.limits import LimitsDesk
 from aiojobs_engine.desks.queues import QueuesDesk
 from aiojobs_engine.desks.workers import TypesDesk, WorkersDesk
+from aiojobs_engine.dispatching.composing import Composing
 from aiojobs_engine.dispatching.crons import entries_in_code
 from aiojobs_engine.dispatching.dispatcher import Dispatcher, Jobs
-from aiojobs_engine.dispatching.flows import BatchHandle, BatchOptions, EngineBatch
+from aiojobs_engine.dispatching.flows import BatchHandle
 from aiojobs_engine.dispatching.names import NamedType
 from aiojobs_engine.events.bus import Subscription
 from aiojobs_engine.events.stream import Tail, follow, matcher
@@ -76,7 +76,7 @@ R = TypeVar("R")
 Config = Settings | Mapping[str, Any] | str | os.PathLike[str]
 
 
-class Engine(Declaring):
+class Engine(Declaring, Composing):
     """Dispatches jobs, runs workers, and shows and steers what they do.
 
     `async with engine:` opens it; it can be opened again, and entered several times at once. One engine
@@ -131,7 +131,7 @@ class Engine(Declaring):
         self._has_own_backend = store is not None
         self._life = Lifecycle(store, clock=clock or SystemClock(), settings=settings, registry=self.registry)
         self._life.metrics = metrics
-        door = self._life.door
+        door = self._door = self._life.door
         self._dispatcher = Dispatcher(door)
         self.jobs = JobsDesk(door)
         self.queues = QueuesDesk(door)
@@ -249,27 +249,6 @@ class Engine(Declaring):
             BackendUnavailable, BackendFull, BackendClosed, UnknownJobType, ConfigError: as in `dispatch`.
         """
         return await self._dispatcher.dispatch_many(jobs)
-
-    def batch(
-        self, members: Iterable[Step] = (), *, name: str = BATCH, **options: Unpack[BatchOptions]
-    ) -> EngineBatch:
-        """Jobs, chains and batches as one step; `engine.dispatch` stores it, or the end of `async with` does.
-
-        Callbacks come by `.then(...)` (all members completed), `.catch(...)` (a first one did not) and
-        `.finally_(...)` (all have ended).
-
-        Args:
-            name: what it is listed as.
-
-        Raises:
-            ConfigError: an option or a member can't be used.
-        """
-        given = dict(cast("Mapping[str, Any]", options))
-        return EngineBatch(self._life.door, members, id=given.pop("id", None), type=name, options=given)
-
-    def batch_handle(self, batch_id: str) -> BatchHandle:
-        """The handle of a batch that was dispatched before."""
-        return BatchHandle(checked_name(batch_id, "a job id"), self._life.door, created=False)
 
     def named(self, name: str) -> NamedType:
         """A job type whose code is elsewhere, to dispatch it with options."""

@@ -16,7 +16,7 @@ ALL = (
     + [f"C{number}" for number in range(1, 12)]
     + [f"R{number}" for number in range(1, 23)]
     + [f"E{number}" for number in range(1, 11)]
-    + [f"X{number}" for number in (3, 4, 5, 6, 7, 8, 9, 19, 20, 26)]
+    + [f"X{number}" for number in (2, 3, 4, 5, 6, 7, 8, 9, 10, 19, 20, 26)]
 )
 ROW = re.compile(r"\| ([WLJCREX]\d+) \| ([^|]+) \| ([^|]*)\| ([^|]*)\|")
 

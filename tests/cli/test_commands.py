@@ -332,6 +332,40 @@ def test_what_a_user_wrote_can_not_move_the_terminal(call: Call) -> None:
     assert "\x1b" not in call("jobs", "list", *URL).out
 
 
+def test_dead_jobs_are_grouped_edited_and_replayed_at_a_rate(call: Call) -> None:
+    for words in ("bad 1", "bad 2", "worse"):
+        call("dispatch", "app:engine", "fail", f'{{"words": "{words}"}}')
+    call("worker", "app:engine", "--burst")
+
+    first, second = call("dead", "groups", "app:engine", "--json").data
+    assert (first["count"], second["count"]) == (2, 1)
+    mark = second["fingerprint"]
+    (job,) = call("dead", "list", "app:engine", "--fingerprint", mark, "--json").data
+    assert job["fingerprint"] == mark
+    edited = call("dead", "edit", "app:engine", job["id"], '{"words": "other"}')
+    assert edited.code == 0
+    assert (
+        call("jobs", "show", "app:engine", edited.out.strip(), "--json").data["meta"]["edited_from"]["id"]
+        == job["id"]
+    )
+    replayed = call("dead", "replay", "app:engine", "--all", "--rate", "1000")
+    assert (replayed.code, "2 jobs run again" in replayed.err) == (0, True)
+    assert call("dead", "edit", "app:engine", job["id"], "[1]").code == 2
+    assert call("dead", "list", "app:engine", "--since", "yesterday").code == 2
+
+
+def test_a_job_that_does_not_run_is_explained(call: Call) -> None:
+    job_id = call("dispatch", "app:engine", "greet", '{"name": "Ann"}').out.strip()
+
+    explained = call("jobs", "explain", "app:engine", job_id, "--json").data
+    assert (explained["job_id"], explained["status"]) == (job_id, "pending")
+    assert [reason["code"] for reason in explained["reasons"]] == ["no_worker"]
+    said = call("jobs", "explain", "app:engine", job_id)
+    assert f"{job_id} is pending" in said.out
+    assert "no_worker: no worker serves the queue mail" in said.out
+    assert call("jobs", "explain", "app:engine", "nobody").code == 1
+
+
 def test_commands_of_a_configured_app_need_no_database_that_is_there_already(call: Call, home: Path) -> None:
     (home / "aiojobs.toml").write_text('url = "sqlite:///jobs.db"\napp = "app:engine"\n')
 

@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from aiojobs_engine import Engine, JobContext, JobNotFound, Retry
+from aiojobs_engine.core.gates import Limit
+from aiojobs_engine.core.instant import later, moment
 from aiojobs_engine.ports.control import TypeRecord, WorkerRecord
 
 
@@ -128,3 +130,25 @@ async def test_an_ended_job_says_how(engine: Engine) -> None:
         assert await _codes(engine, handle.id) == ["ended"]
         with pytest.raises(JobNotFound):
             await engine.explain("nobody")
+
+
+async def test_limits_that_hold_a_job_back_are_told(engine: Engine) -> None:
+    _registered(engine)
+    async with engine:
+        await _announce(engine)
+        handle = await engine.dispatch("work")
+        store, soon = engine.store, later(engine.clock.now(), 60)
+        await store.set_limits(
+            [
+                Limit(queue="default", concurrency=0),
+                Limit(queue="default", type="work", closed_until=soon),
+                Limit(queue="other", concurrency=0),
+            ]
+        )
+
+        first, second = (await engine.explain(handle.id)).reasons
+        assert (first.code, first.count) == ("concurrency", 0)
+        assert first.message == "0 jobs of the queue default run, at most 0 may"
+        assert (second.code, second.until) == ("closed", moment(soon))
+        await store.set_limits([Limit(queue="default"), Limit(queue="default", type="work")])
+        assert await _codes(engine, handle.id) == ["ready"]

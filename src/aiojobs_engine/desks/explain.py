@@ -1,6 +1,6 @@
 """`engine.explain`: why a job is not running."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -13,6 +13,7 @@ from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.core.status import JobStatus
 from aiojobs_engine.desks import interventions
 from aiojobs_engine.lifetime.session import Session
+from aiojobs_engine.ports.flow import LimitRecord
 
 _SILENT_AFTER = 60.0
 
@@ -22,7 +23,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         code: `ended`, `running`, `delay`, `paused`, `queue_paused`, `no_worker`, `no_handler`, `busy`,
-            `version`, `behind`, `ready`, `needs`, `members`, `chunks`, `expires`, or that of a limit.
+            `version`, `behind`, `ready`, `needs`, `members`, `chunks`, `expires`, `concurrency`, `rate`,
+            `key_limit`, `closed`.
         message: the same for people.
         until: when it goes by itself.
         jobs: ids of the jobs that it is about.
@@ -160,8 +162,32 @@ async def _worker_missing(asked: _Asked) -> list[Reason]:
 
 async def _limits(asked: _Asked) -> list[Reason]:
     """What limits hold the job back."""
-    del asked
-    return []
+    queue, name = asked.job.queue, asked.job.type
+    return [
+        reason
+        for record in await asked.session.store.limits()
+        if record.in_force and record.limit.queue == queue and record.limit.type in ("", name)
+        for reason in _held_back(asked, record)
+    ]
+
+
+def _held_back(asked: _Asked, record: LimitRecord) -> Iterator[Reason]:
+    limit, running = record.limit, record.running
+    whom = f"the type {limit.type} in the queue {limit.queue}" if limit.type else f"the queue {limit.queue}"
+    if limit.by_key:
+        key = asked.envelope.limit_key
+        if key is not None and running:
+            message = f"{whom} has a limit by key, which the jobs of the key {key!r} may have reached"
+            yield Reason(code="key_limit", message=message)
+        return
+    if limit.closed_until is not None and limit.closed_until > asked.session.clock.now():
+        until = moment(limit.closed_until)
+        yield Reason(code="closed", message=f"{whom} is closed until {until:%H:%M:%S} UTC", until=until)
+    if limit.concurrency is not None and running >= limit.concurrency:
+        message = f"{running:,} jobs of {whom} run, at most {limit.concurrency:,} may"
+        yield Reason(code="concurrency", message=message, count=running)
+    if record.room is not None and record.room < asked.envelope.cost:
+        yield Reason(code="rate", message=f"the rate of {whom} lets no more start now")
 
 
 async def _behind(asked: _Asked) -> list[Reason]:

@@ -17,7 +17,7 @@ from aiojobs_engine.core.errors import (
     IdConflict,
     PayloadError,
 )
-from aiojobs_engine.core.flow import Step
+from aiojobs_engine.core.flow import Batch, Chain, Linked, Step
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.dispatching.flows import check_unique, dispatch_flow, store_linked
 from aiojobs_engine.dispatching.names import NamedType, argument_names, parted_queue
@@ -52,7 +52,7 @@ class Dispatcher:
             PayloadError, UnknownJobType, IdConflict: see `Engine.dispatch`.
         """
         session = self._open()
-        if isinstance(what, Step) and not isinstance(what, Job):
+        if isinstance(what, Chain | Linked | Batch):
             return await dispatch_flow(self._open, _alone(what, args, kwargs))
         if isinstance(what, JobType):
             job_type = cast("JobType[..., Any]", what)

@@ -230,7 +230,7 @@ class _Layout:
 
     def _batch(self, batch: Batch, placed: _Placed, first: Envelope | None) -> Envelope:
         options = checked_options(batch.options, _BATCH_OPTIONS, "a batch")
-        queue = "default" if first is None or not batch.members else first.queue
+        options.setdefault("queue", "default" if first is None or not batch.members else first.queue)
         return Envelope(
             id=batch.id or "",
             type=checked_name(batch.type, "the name of a batch"),
@@ -239,5 +239,5 @@ class _Layout:
             created_at=self._session.clock.now(),
             strategy="batch",
             parent_id=placed.batch_id,
-            **{"queue": queue, **options},
+            **options,
         )

@@ -17,6 +17,7 @@ from aiojobs_engine.backends.sqlite.control import SqliteControl
 from aiojobs_engine.backends.sqlite.cron import SqliteCron
 from aiojobs_engine.backends.sqlite.enqueue import encoded, enqueue
 from aiojobs_engine.backends.sqlite.flow import SqliteLimits
+from aiojobs_engine.backends.sqlite.foreign import SqliteForeign
 from aiojobs_engine.backends.sqlite.generation import check_generation, write_generation
 from aiojobs_engine.backends.sqlite.inspector import SqliteInspector
 from aiojobs_engine.backends.sqlite.linked import enqueue_linked
@@ -45,7 +46,7 @@ from aiojobs_engine.ports.backend import (
 from aiojobs_engine.ports.clock import Clock
 
 
-class SqliteBackend(SqliteControl, SqliteCron, SqliteLimits, SqliteInspector, SqliteStream):
+class SqliteBackend(SqliteControl, SqliteCron, SqliteLimits, SqliteInspector, SqliteStream, SqliteForeign):
     """A store in one file, for any number of processes of one machine.
 
     Writes of this process are gathered into group commits on a thread of its own; reads go through a

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,6 +16,14 @@ from aiojobs_engine.ports.clock import Clock
 EVENTS_PER_ROW = 256
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Executes(Protocol):
+    """What a transaction needs of a connection."""
+
+    def execute(self, sql: str, values: Any = ..., /) -> sqlite3.Cursor:
+        """Run one statement."""
+        ...
 
 
 class Transaction:
@@ -31,7 +39,7 @@ class Transaction:
         statements: how many statements have been run.
     """
 
-    def __init__(self, connection: sqlite3.Connection, clock: Clock, lanes: Lanes) -> None:
+    def __init__(self, connection: Executes, clock: Clock, lanes: Lanes) -> None:
         """Read the clock when an operation first asks for the time, so that all see the same."""
         self._connection = connection
         self._clock = clock

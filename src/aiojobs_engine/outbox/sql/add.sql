@@ -1,0 +1,2 @@
+-- Writes one entry.
+INSERT INTO {table} (job_id, body) VALUES (:job_id, :body)

@@ -1,0 +1,2 @@
+-- Deletes the entries {entries}.
+DELETE FROM {table} WHERE entry IN ({entries})
