@@ -8,7 +8,13 @@ import pytest
 
 from aiojobs_engine import BackendUnavailable, ConfigError
 from aiojobs_engine.backends.memory import MemoryBackend
-from aiojobs_engine.core.config import ListenerOverrides, ListenerSettings, OptionSettings, Settings
+from aiojobs_engine.core.config import (
+    JobSettings,
+    ListenerOverrides,
+    ListenerSettings,
+    OptionSettings,
+    Settings,
+)
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.events.listeners.broadcast import (
     REPLAYED,
@@ -223,11 +229,11 @@ async def test_clients_of_one_channel_share_what_waits_for_them() -> None:
         (Settings(), ["a", "b"]),
         (Settings(listeners=ListenerSettings(broadcast=False)), []),
         (Settings(kinds={"job": OptionSettings(listeners=ListenerOverrides(broadcast=False))}), []),
-        (Settings(jobs={"bulk": OptionSettings(listeners=ListenerOverrides(broadcast=False))}), ["a"]),
+        (Settings(jobs={"bulk": JobSettings(listeners=ListenerOverrides(broadcast=False))}), ["a"]),
         (
             Settings(
                 listeners=ListenerSettings(broadcast=False),
-                jobs={"bulk": OptionSettings(listeners=ListenerOverrides(broadcast=True))},
+                jobs={"bulk": JobSettings(listeners=ListenerOverrides(broadcast=True))},
             ),
             ["b"],
         ),

@@ -142,10 +142,11 @@ async def test_parts_go_on_each_for_itself(memory: Engine, tmp_path: Path) -> No
     async with TestEngine(memory, patience=0.03) as t:
         handle = await memory.dispatch(by_letter, to="users.csv")
         await t.drain()
-        await pass_time(t, 40)
+        await pass_time(t, 99)
         status = await handle.status()
     assert rows_of("users.csv")[1:] == [[letter, str(n)] for letter in "abc" for n in range(50)]
-    assert (status.processed, status.total, status.attempts) == (150, 150, 4)
+    assert (status.processed, status.total) == (150, 150)
+    assert status.attempts in (3, 4), "two parts that read side by side may break in one attempt"
     assert any(cursor is not None for _, cursor in calls)
 
 

@@ -14,8 +14,8 @@ from aiojobs_engine.core.state import FINAL
 from tests.cases.invariants import check_store, every_event, every_job
 from tests.faults.case_processes import Scene, case_app
 
-KILLS = 4
-JOBS = 1500
+KILLS = 3
+JOBS = 600
 
 
 @pytest.mark.timeout(180)
@@ -37,13 +37,13 @@ async def test_no_event_of_a_stored_state_is_missing_whenever_its_process_is_kil
         job_ids = await scene.dispatch(case_app.sleeps, count=JOBS, seconds=0.02, later=0.02)
         try:
             for number in range(1, KILLS + 1):
-                worker = scene.worker("-c", "20")
+                worker = scene.worker("-c", "4")
                 bound = number * JOBS // (KILLS + 1)
                 await scene.until(lambda bound=bound: ended >= bound, f"{bound} ends")  # type: ignore[misc]
                 os.kill(worker.pid, signal.SIGKILL)
                 worker.wait()
-            scene.worker("-c", "20")
-            await scene.until(lambda: ended >= JOBS, "all ends", bound=90)
+            scene.worker("-c", "4")
+            await scene.until(lambda: ended >= JOBS, "all ends", bound=120)
         finally:
             scene.close()
         await check_store(scene.store)

@@ -20,7 +20,7 @@ from aiojobs_engine.bulk.sinks import Format, format_of
 from aiojobs_engine.core.codec import ResultCodec, handler_parameters
 from aiojobs_engine.core.config import DeliveryMode, DeliveryOverrides, DeliverySettings, Settings
 from aiojobs_engine.core.errors import ConfigError, ExportError, PayloadError
-from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.job import Job, RunIn
 from aiojobs_engine.core.options import layered
 from aiojobs_engine.core.outcome import Failed, Outcome
 from aiojobs_engine.core.status import ErrorInfo
@@ -89,8 +89,6 @@ class ExportType(JobType[..., ExportedFile]):
         """
         super().__init__(fn, name=name, kind="export", options=options, ids=ids)
         owner = f"exporter {name!r}"
-        if self.run_in == "process":
-            raise ConfigError(f"{owner} runs in the loop, or in a thread when it is a plain generator")
         self.columns = Columns(spec.columns, spec.formulas, owner)
         self.key = spec.key
         self.key_reader = None if spec.key is None else KeyReader(spec.key, owner)
@@ -183,6 +181,18 @@ class ExportType(JobType[..., ExportedFile]):
     async def _call(self, context: JobContext, args: tuple[Any, ...]) -> Any:
         run, part = cast("tuple[ExportRun, PartState]", args)
         await run.read_part(cast("ExportContext", context), part)
+
+    def place(self, run_in: RunIn) -> None:
+        """Run the handler in the loop or in a thread.
+
+        Raises:
+            ConfigError: it can't run there.
+        """
+        if run_in == "process":
+            raise ConfigError(
+                f"exporter {self.name!r} runs in the loop, or in a thread when it is a plain generator"
+            )
+        super().place(run_in)
 
     def _is_async(self, fn: Callable[..., Any]) -> bool:
         is_async = inspect.isasyncgenfunction(fn)

@@ -101,6 +101,16 @@ class OptionSettings(_Section, frozen=True, kw_only=True):
     label: str | None = None
 
 
+class JobSettings(OptionSettings, frozen=True, kw_only=True):
+    """`[jobs.NAME]`: options of one job type.
+
+    Attributes:
+        run_in: where workers run it, when it is a plain function.
+    """
+
+    run_in: Literal["thread", "process"] | None = None
+
+
 class QueueSettings(_Section, frozen=True, kw_only=True):
     """`[queues.NAME]`: what holds for all jobs of a queue together.
 
@@ -328,7 +338,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     listeners: ListenerSettings = ListenerSettings()
     delivery: DeliverySettings = DeliverySettings()
     kinds: dict[str, OptionSettings] = {}
-    jobs: dict[str, OptionSettings] = {}
+    jobs: dict[str, JobSettings] = {}
     queues: dict[str, QueueSettings] = {}
     retention: RetentionSettings = RetentionSettings()
     storage: StorageSettings = StorageSettings()

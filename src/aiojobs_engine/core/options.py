@@ -19,7 +19,7 @@ from aiojobs_engine.core.limiting import (
 from aiojobs_engine.core.retry import Retry
 
 KINDS = ("job", "import", "export", "sync", "report")
-_SECTIONS = ("listeners", "delivery", "chunking")
+_APART = ("listeners", "delivery", "chunking", "run_in")
 _CARRIED = ("delay", "expires", "user_id", "tags", "meta", "unique", "cost", "limit_key", "label")
 
 
@@ -97,8 +97,8 @@ def _set_fields(section: OptionSettings | None) -> dict[str, Any]:
     if section is None:
         return {}
     fields = msgspec.structs.asdict(section)
-    for section_of_its_own in _SECTIONS:
-        del fields[section_of_its_own]
+    for name in _APART:
+        fields.pop(name, None)
     return {name: value for name, value in fields.items() if value is not None}
 
 

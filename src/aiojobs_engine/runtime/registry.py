@@ -76,29 +76,37 @@ class JobType(Generic[P, R]):
         self.name = checked_name(name, "the name of a job type")
         self.kind = checked_name(kind, "a kind")
         self.decorated = checked_options(options, TYPE_OPTIONS, f"job type {name!r}")
-        is_async = self._is_async(fn)
-        self.run_in: RunIn = self.decorated.pop("run_in", "loop" if is_async else "thread")
+        self._runs_in_loop = self._is_async(fn)
         parameters, hints = self._parameters(fn)
         self.takes_context = takes_context(parameters, hints, f"job type {name!r}")
-        if self.run_in != "loop" and is_async:
-            raise ConfigError(
-                f"job type {name!r} is an async function, so it runs in the loop, not in a {self.run_in}"
-            )
-        if self.run_in == "loop" and not is_async:
-            raise ConfigError(
-                f"job type {name!r} is a plain function; leave run_in out, or use 'thread' or 'process'"
-            )
-        if self.run_in == "process" and self.takes_context:
-            raise ConfigError(
-                f"job type {name!r} runs in a process of its own, where it can't have a JobContext"
-            )
+        self._keyword_only = sum(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters)
+        self.place(self.decorated.pop("run_in", "loop" if self._runs_in_loop else "thread"))
         self.arguments = ArgumentCodec(parameters[self.takes_context :], hints, name)
         check_keys(self.decorated, self.arguments.names, f"job type {name!r}")
         self.results = ResultCodec(hints.get("return", inspect.Signature.empty))
-        self._keyword_only = sum(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters)
-        self._is_direct = self.run_in == "loop" and not self._keyword_only
         self._ids = ids
         self._call_options: dict[str, Any] = {}
+
+    def place(self, run_in: RunIn) -> None:
+        """Run the handler in the loop, in threads or in processes from now on.
+
+        Raises:
+            ConfigError: it can't run there.
+        """
+        if run_in != "loop" and self._runs_in_loop:
+            raise ConfigError(
+                f"job type {self.name!r} is an async function, so it runs in the loop, not in a {run_in}"
+            )
+        if run_in == "loop" and not self._runs_in_loop:
+            raise ConfigError(
+                f"job type {self.name!r} is a plain function; leave run_in out, or use 'thread' or 'process'"
+            )
+        if run_in == "process" and self.takes_context:
+            raise ConfigError(
+                f"job type {self.name!r} runs in a process of its own, where it can't have a JobContext"
+            )
+        self.run_in: RunIn = run_in
+        self._is_direct = run_in == "loop" and not self._keyword_only
 
     def _is_async(self, fn: Callable[..., Any]) -> bool:
         """Whether the handler runs in the loop.

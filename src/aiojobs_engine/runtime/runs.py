@@ -66,6 +66,9 @@ class Runs:
             name: resolve(name, job_type.kind, job_type.decorated, settings)
             for name, job_type in self._types.items()
         }
+        for name, section in settings.jobs.items():
+            if section.run_in is not None and name in self._types:
+                self._types[name].place(section.run_in)
         self._slots = slots
         self._deadlines = deadlines
         self._finalizer = finalizer
