@@ -130,7 +130,7 @@ class Server:
         }
         return redis.Redis(**settings)
 
-    def run(self, *words: str | int) -> Any:
+    def run(self, *words: str | int | bytes) -> Any:
         """One command, as an operator types it."""
         with self.client() as client:
             return client.execute_command(*words)

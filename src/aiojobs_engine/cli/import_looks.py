@@ -29,8 +29,7 @@ def found_importer(engine: Engine, name: str) -> ImportType[Any]:
     """
     found = engine.registry.get(name)
     if isinstance(found, ImportType):
-        importer: ImportType[Any] = found
-        return importer
+        return cast("ImportType[Any]", found)  # type: ignore[redundant-cast]
     importers = [known for known, job_type in engine.registry.types.items() if job_type.kind == "import"]
     hint = did_you_mean(name, importers) or f"; importers are {', '.join(importers) or 'none'}"
     raise ConfigError(f"{name!r} is no importer but a {found.kind}{hint}")
