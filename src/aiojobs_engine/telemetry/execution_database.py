@@ -1,11 +1,13 @@
 """Execution records in an SQLite database of their own, whatever store the jobs lie in."""
 
-import sqlite3
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import msgspec
 from anyio import to_thread
@@ -13,6 +15,9 @@ from anyio import to_thread
 from aiojobs_engine.core.instant import instant
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.telemetry.execution_log import ExecutionRecord
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _PRUNE_EVERY = 1000
 _BUSY_SECONDS = 10.0
@@ -83,6 +88,8 @@ class ExecutionDatabase:
             return [_decode(row[0]) for row in connection.execute(_STATEMENTS["executions"], values)]
 
     def _connection(self) -> sqlite3.Connection:
+        import sqlite3  # noqa: PLC0415 - programs on other stores do without
+
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS)
         connection.execute("PRAGMA journal_mode = WAL")
