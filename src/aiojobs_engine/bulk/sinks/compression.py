@@ -2,10 +2,9 @@
 
 import zlib
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
-from aiojobs_engine.core.errors import ConfigError
+from aiojobs_engine.bulk.zstandard import zstandard
 
 COMPRESSIONS = {"gz": "application/gzip", "zst": "application/zstd"}
 
@@ -20,7 +19,7 @@ def check_compression(kind: str | None) -> None:
         ConfigError: it needs an extra that is not installed.
     """
     if kind == "zst":
-        _zstandard()
+        zstandard()
 
 
 def compressed(blocks: Iterator[bytes], kind: str | None) -> Iterator[bytes]:
@@ -28,16 +27,9 @@ def compressed(blocks: Iterator[bytes], kind: str | None) -> Iterator[bytes]:
     if kind is None:
         yield from blocks
         return
-    compressor: Any = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if kind == "gz" else _zstandard()()
+    compressor: Any = (
+        zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if kind == "gz" else zstandard().ZstdCompressor()
+    )
     for block in blocks:
         yield compressor.compress(block)
     yield compressor.flush()
-
-
-def _zstandard() -> Any:
-    for module in ("compression.zstd", "backports.zstd"):
-        try:
-            return import_module(module).ZstdCompressor
-        except ImportError:
-            continue
-    raise ConfigError("a .zst file needs the extra 'zstd': pip install 'aiojobs-engine[zstd]'")

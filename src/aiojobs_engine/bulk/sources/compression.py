@@ -3,11 +3,11 @@
 import gzip
 import io
 import zlib
-from importlib import import_module
 from typing import Any, cast
 
 from aiojobs_engine.bulk.sources.bounds import MOST_UNCHECKED, Bounds, Readable
-from aiojobs_engine.core.errors import ConfigError, SourceError
+from aiojobs_engine.bulk.zstandard import zstandard
+from aiojobs_engine.core.errors import SourceError
 
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 SUFFIXES = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
@@ -37,7 +37,7 @@ class Inflated:
         if compression == "gzip":
             self._file: Any = gzip.GzipFile(fileobj=cast("io.BufferedReader", self._counted), mode="rb")
         else:
-            zstd = _zstd()
+            zstd = zstandard()
             self._errors += (zstd.ZstdError,)
             options = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}
             self._file = zstd.ZstdFile(self._counted, options=options)
@@ -82,12 +82,3 @@ class _Counted:
         data = self._file.read(size)
         self.count += len(data)
         return data
-
-
-def _zstd() -> Any:
-    for module in ("compression.zstd", "backports.zstd"):
-        try:
-            return import_module(module)
-        except ImportError:
-            continue
-    raise ConfigError('zstd needs an extra: pip install "aiojobs-engine[zstd]"')
