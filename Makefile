@@ -27,8 +27,8 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-test: $(STAMP)  ## run the tests; ARGS= goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP)  ## run the tests, two files at a time; ARGS= goes to pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: format-check lint types contracts spelling test  ## all that CI runs
 

@@ -57,9 +57,7 @@ WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    "options, message", WRONG_OPTIONS, ids=[str(options) for options, _ in WRONG_OPTIONS]
-)
+@pytest.mark.parametrize("options, message", WRONG_OPTIONS, ids=[message for _, message in WRONG_OPTIONS])
 async def test_a_wrong_option_is_named_and_nothing_is_stored(
     make_engine: MakeEngine, options: dict[str, Any], message: str
 ) -> None:

@@ -280,7 +280,11 @@ def test_signatures_that_no_job_can_have_are_refused() -> None:
             codec_of(fn)
 
 
-@pytest.mark.parametrize("annotation", [Callable[[int], int], type[int], range, object()], ids=str)
+@pytest.mark.parametrize(
+    "annotation",
+    [Callable[[int], int], type[int], range, object()],
+    ids=["callable", "type", "range", "object"],
+)
 def test_what_can_not_be_made_from_json_is_refused_with_its_name(annotation: Any) -> None:
     try:
         codec = codec_for(annotation)

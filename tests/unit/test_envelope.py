@@ -74,7 +74,7 @@ def test_what_is_no_envelope_is_refused(body: bytes) -> None:
         decode_envelope(body)
 
 
-@pytest.mark.parametrize("meta", [{"a": object()}, {"a": {b"b": 1}, "c": 1j}], ids=str)
+@pytest.mark.parametrize("meta", [{"a": object()}, {"a": {b"b": 1}, "c": 1j}], ids=["object", "bytes"])
 def test_what_is_no_json_is_refused(meta: dict[str, Any]) -> None:
     with pytest.raises(PayloadError):
         encode_envelope(_envelope(meta=meta))
@@ -87,6 +87,10 @@ def test_a_dispatch_that_differs_beside_the_point_is_the_same_job(field: dict[st
     assert is_same_job(_envelope(), _envelope(**field))
 
 
-@pytest.mark.parametrize("field", [{"type": "u"}, {"queue": "q"}, {"payload": msgspec.Raw(b"[]")}], ids=str)
+@pytest.mark.parametrize(
+    "field",
+    [{"type": "u"}, {"queue": "q"}, {"payload": msgspec.Raw(b"[]")}],
+    ids=["type", "queue", "payload"],
+)
 def test_another_type_queue_or_payload_is_another_job(field: dict[str, Any]) -> None:
     assert not is_same_job(_envelope(), _envelope(**field))

@@ -330,3 +330,8 @@ def test_a_record_whose_arguments_do_not_fit_passes_as_it_is() -> None:
 
     assert MaskingFilter().filter(record)
     assert record.args == ("x",)
+
+
+def test_a_password_that_begins_like_a_port_is_masked() -> None:
+    assert MASKER.text("redis://app:000)@db-1/x") == "redis://app:***@db-1/x"
+    assert MASKER.text("(http://host:80), a@b") == "(http://host:80), a@b"

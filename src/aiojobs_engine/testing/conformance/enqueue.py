@@ -72,7 +72,9 @@ class EnqueueContract(Contract):
         assert (await stage.status("a")).meta == {"first": True}
 
     @pytest.mark.parametrize(
-        "other", [{"type": "other"}, {"queue": "other"}, {"payload": msgspec.Raw(b'{"n":2}')}], ids=str
+        "other",
+        [{"type": "other"}, {"queue": "other"}, {"payload": msgspec.Raw(b'{"n":2}')}],
+        ids=["type", "queue", "payload"],
     )
     async def test_an_id_taken_by_another_job_is_a_conflict(
         self, stage: Stage, other: dict[str, object]
