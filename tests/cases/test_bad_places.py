@@ -149,7 +149,7 @@ def _open_as_nobody(path: Path) -> str:
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[Path]:
     """A directory that everybody can reach, under parents that are open for this while."""
-    closed = [(parent, parent.stat().st_mode) for parent in (tmp_path, *tmp_path.parents[:2])]
+    closed = [(parent, parent.stat().st_mode) for parent in (tmp_path, *tmp_path.parents[:3])]
     for parent, mode in closed:
         parent.chmod(mode | 0o055)
     yield tmp_path

@@ -14,8 +14,25 @@ import msgspec
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import LeaseLostError
-from aiojobs_engine.core.outcome import Discarded, Failed, Outcome, RowsDone, Snoozed, Succeeded, WorkerLost
-from aiojobs_engine.isolation.wire import ALIVE, Assignment, Message, Source, decode_message, outcome_of
+from aiojobs_engine.core.outcome import (
+    Discarded,
+    Failed,
+    Interrupted,
+    Outcome,
+    RowsDone,
+    Snoozed,
+    Succeeded,
+    WorkerLost,
+)
+from aiojobs_engine.isolation.wire import (
+    ALIVE,
+    STORE_AWAY,
+    Assignment,
+    Message,
+    Source,
+    decode_message,
+    outcome_of,
+)
 from aiojobs_engine.ports.backend import Claim
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.runtime.registry import JobRegistry
@@ -110,6 +127,8 @@ class Isolation:
         is_kept = False
         try:
             answer = await child.answer(Assignment(claim, self._source, list(sys.path)), alive)
+            if answer is None and child.found_no_store:
+                return Interrupted()
             if answer is None:
                 return WorkerLost(f"the process that ran it alone {child.end}")
             outcome = outcome_of(answer, self._registry.get(claim.envelope.type))
@@ -136,6 +155,7 @@ class _Child:
         self._heard = b""
         self._alive: Callable[[], None] = _nothing
         self._answer: asyncio.Future[Message] | None = None
+        self._has_begun = False
         self._exit = start(_ended(process), "aiojobs:isolated")
 
     @classmethod
@@ -156,6 +176,11 @@ class _Child:
         return cls(process, reading)
 
     @property
+    def found_no_store(self) -> bool:
+        """Whether it ended because the store is away, before its job began."""
+        return self._process.returncode == STORE_AWAY and not self._has_begun
+
+    @property
     def end(self) -> str:
         """How it ended, in words."""
         code = self._process.returncode or 0
@@ -170,6 +195,7 @@ class _Child:
         """What it says to an assignment; None when it ends instead."""
         loop = asyncio.get_running_loop()
         self._alive = alive
+        self._has_begun = False
         self._answer = answer = loop.create_future()
         loop.add_reader(self._descriptor, self._hear)
         try:
@@ -216,6 +242,7 @@ class _Child:
         for line in lines:
             message = decode_message(line)
             if message == ALIVE:
+                self._has_begun = True
                 self._alive()
             elif self._answer is not None and not self._answer.done():
                 self._answer.set_result(message)

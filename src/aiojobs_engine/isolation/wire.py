@@ -68,6 +68,8 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 ALIVE = Message("alive")
+STORE_AWAY = 75
+"""The exit code of a child that could not reach the store: before its job began, no crash of the job."""
 
 _LEASE_LOST = "lease_lost"
 _SUCCEEDED = Succeeded.__name__
