@@ -29,8 +29,8 @@ BLOCKED = 70
 """The exit code of a process that ends because a job blocks its loop past the job's timeout."""
 
 _SHOWN = 8
-_YOUNG_OBJECTS = 10_000
-"""Between two looks of the garbage collector; its 700 would walk the jobs under way 15 times as often."""
+_YOUNG_OBJECTS = 50_000
+"""Between two looks of the garbage collector; its 700 would walk the jobs under way 70 times as often."""
 _SWITCH_SECONDS = 0.0001
 """How long threads wait for the interpreter: with 5 ms a store's thread stands still beside handlers."""
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
