@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 
@@ -26,6 +26,24 @@ SHOWN = 10
 _TO_WORKERS = frozenset({"kill", "stop", "drain", "gave up"})
 
 
+@dataclass(slots=True)
+class Recoveries:
+    """Seconds from a kill to the next run of each job that the worker held.
+
+    Attributes:
+        struck_again: of those whose next holder was killed before their handlers began; that kill counts
+            them once more.
+        beside_stops: of those that another worker or the server, standing still, may have held up.
+        alone: of all others.
+        gone: how many never ran again because they were out of crashes.
+    """
+
+    alone: list[float] = field(default_factory=list)
+    struck_again: list[float] = field(default_factory=list)
+    beside_stops: list[float] = field(default_factory=list)
+    gone: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The figures of a run.
@@ -35,10 +53,7 @@ class Verdict:
         runs: how often handlers began.
         gave_up: workers that ended by themselves: the file was locked for too long when they started.
         held: jobs that the killed workers had in hand.
-        recoveries: seconds from a kill to the next run of each of these, in order.
-        beside_stops: the same while another worker stood still (one that was stopped while it wrote keeps a
-            file's lock until it goes on), or the server did.
-        gone: those that never ran again because they were out of crashes.
+        recoveries: how soon these ran again.
         troubles: what was done to the server, and how often.
         unexplained: leases that were lost though nobody struck their worker: it stood still by itself.
     """
@@ -53,9 +68,7 @@ class Verdict:
     drains: int
     gave_up: int
     held: int
-    recoveries: tuple[float, ...]
-    beside_stops: tuple[float, ...]
-    gone: int
+    recoveries: Recoveries
     unexplained: int
     breaches: tuple[Breach, ...]
     troubles: Mapping[str, int]
@@ -65,9 +78,9 @@ class Verdict:
         return sum(breach.law == law for breach in self.breaches)
 
 
-def within(recoveries: tuple[float, ...], share: float) -> float:
-    """Seconds that `share` (0 .. 1) of ordered recoveries don't exceed; 0 without any."""
-    return recoveries[min(len(recoveries) - 1, int(share * len(recoveries)))] if recoveries else 0.0
+def within(seconds: list[float], share: float) -> float:
+    """What `share` (0 .. 1) of some times don't exceed; 0 without any."""
+    return sorted(seconds)[min(len(seconds) - 1, int(share * len(seconds)))] if seconds else 0.0
 
 
 def judge(folder: Path) -> Verdict:
@@ -75,7 +88,6 @@ def judge(folder: Path) -> Verdict:
     history = read_history(folder)
     found = breaches(history)
     deeds = Counter(deed["what"] for deed in history.deeds)
-    recoveries, beside_stops, gone = _recoveries(history)
     return Verdict(
         acknowledged=len(history.stored),
         jobs=len(history.jobs),
@@ -87,35 +99,31 @@ def judge(folder: Path) -> Verdict:
         drains=deeds["drain"],
         gave_up=deeds["gave up"],
         held=sum(len(deed["held"]) for deed in history.deeds if deed["what"] == "kill"),
-        recoveries=tuple(sorted(recoveries)),
-        beside_stops=tuple(sorted(beside_stops)),
-        gone=gone,
+        recoveries=_recoveries(history),
         unexplained=sum(breach.law == "unexplained" for breach in found),
         breaches=tuple(breach for breach in found if breach.law != "unexplained"),
         troubles={what: count for what, count in deeds.items() if what not in _TO_WORKERS},
     )
 
 
-def _recoveries(history: History) -> tuple[list[float], list[float], int]:
-    """Seconds until the jobs of killed workers ran again, alone and beside stops; how many never did.
-
-    A job whose next holder was killed before its handler began is counted from that kill on.
-    """
-    alone: list[float] = []
-    beside_stops: list[float] = []
-    gone = 0
+def _recoveries(history: History) -> Recoveries:
+    """How soon the jobs of killed workers ran again."""
+    found = Recoveries()
     stops = [(deed["at"], deed["at"] + deed["seconds"]) for deed in history.deeds if "seconds" in deed]
     kills = [deed for deed in history.deeds if deed["what"] == "kill"]
-    for place, deed in enumerate(kills):
-        held_later = {(job_id, token) for later in kills[place + 1 :] for job_id, token, _ in later["held"]}
+    struck = {(job_id, token) for deed in kills for job_id, token, _ in deed["held"]}
+    for deed in kills:
         for job_id, token, writes in deed["held"]:
             later = [run for run in history.began.get(job_id, ()) if run["token"] > token]
             if later:
                 again = min(later, key=itemgetter("at"))
-                if any((job_id, between) in held_later for between in range(token + 1, again["token"])):
-                    continue
-                is_beside = any(start < again["at"] and end > deed["at"] for start, end in stops)
-                (beside_stops if is_beside else alone).append(again["at"] - deed["at"])
+                seconds = again["at"] - deed["at"]
+                if any((job_id, between) in struck for between in range(token + 1, again["token"])):
+                    found.struck_again.append(seconds)
+                elif any(start < again["at"] and end > deed["at"] for start, end in stops):
+                    found.beside_stops.append(seconds)
+                else:
+                    found.alone.append(seconds)
             elif writes and job_id in history.jobs:
-                gone += 1
-    return alone, beside_stops, gone
+                found.gone += 1
+    return found

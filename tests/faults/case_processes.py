@@ -19,7 +19,7 @@ from aiojobs_engine.runtime.system_clock import SystemClock
 from tests.faults import case_app
 from tests.house.tree import ROOT
 
-BOUND = 45.0
+BOUND = 20.0
 T = 2.0
 RESCUE = 0.5
 

@@ -1,30 +1,16 @@
 """The short form of `benchmarks/kills.py`: workers under load on one SQLite file, killed again and again."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kills.py"
-DEEDS = ["--kills", "20", "--stops", "4", "--drains", "2", "--lease", "2", "--every", "0.7"]
+from tests.faults import kill_scripts
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    ran = subprocess.run(
-        [sys.executable, str(SCRIPT), *DEEDS, "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "TMPDIR": str(tmp_path_factory.mktemp("kills"))},
-    )
-    assert ran.stdout, ran.stderr
-    read: dict[str, Any] = json.loads(ran.stdout)
-    return read
+    folder = tmp_path_factory.mktemp("kills")
+    return kill_scripts.report("kills.py", folder, kills=20, stops=4, drains=2, lease=2, every=0.7)
 
 
 @pytest.mark.timeout(240)
@@ -39,4 +25,4 @@ def test_no_acknowledged_job_is_lost_and_none_finishes_twice(report: dict[str, A
 def test_counters_are_exact_at_every_read_and_in_the_end(report: dict[str, Any]) -> None:
     assert report["imports"] > 0
     assert report["reads"] > 0
-    assert {law: count for law, count in report["broken"].items() if count} == {}, report
+    assert kill_scripts.broken(report) == {}, report

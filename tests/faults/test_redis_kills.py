@@ -1,43 +1,17 @@
 """The short form of `benchmarks/kills_redis.py`: workers and a server under load, struck again and again."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kills_redis.py"
-DEEDS = [
-    "--kills",
-    "20",
-    "--stops",
-    "4",
-    "--drains",
-    "2",
-    "--troubles",
-    "12",
-    "--lease",
-    "2",
-    "--every",
-    "0.7",
-]
+from tests.faults import kill_scripts
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    ran = subprocess.run(
-        [sys.executable, str(SCRIPT), *DEEDS, "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "TMPDIR": str(tmp_path_factory.mktemp("kills"))},
-    )
-    assert ran.stdout, ran.stderr
-    read: dict[str, Any] = json.loads(ran.stdout)
-    return read
+    folder = tmp_path_factory.mktemp("kills")
+    deeds = {"kills": 20, "stops": 4, "drains": 2, "troubles": 12}
+    return kill_scripts.report("kills_redis.py", folder, **deeds, lease=2, every=0.7)
 
 
 @pytest.mark.timeout(300)
@@ -46,7 +20,7 @@ def test_nothing_is_lost_doubled_early_or_invented_whoever_dies(report: dict[str
     assert sum(report["troubles"].values()) == 12
     assert report["held"] > 0
     assert report["jobs"] > 0
-    assert {law: count for law, count in report["broken"].items() if count} == {}, report
+    assert kill_scripts.broken(report) == {}, report
 
 
 @pytest.mark.timeout(300)
