@@ -10,9 +10,9 @@ import msgspec
 from aiojobs_engine.backends.memory.control import cancel_job
 from aiojobs_engine.backends.memory.ledger import Ledger, Part
 from aiojobs_engine.core.envelope import encode_envelope
-from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import FINAL
+from aiojobs_engine.core.views import listing_end
 from aiojobs_engine.ports.cron import (
     HISTORY_KEPT,
     ON_TIME,
@@ -118,11 +118,10 @@ class MemoryCron(Part):
     ) -> tuple[list[CronFire], str | None]:
         """At most `limit` fires of an entry, the newest first."""
         self._opened()
-        if cursor is not None and not (cursor.isascii() and cursor.isdecimal()):
-            raise ConfigError(f"{cursor!r:.80} is no cursor of this store; take next_cursor of its last page")
+        end = listing_end(cursor)
         stored = self._crons.by_name.get(name)
         kept = [] if stored is None else list(stored.history)
-        kept = [each for each in reversed(kept) if cursor is None or each[0] < int(cursor)]
+        kept = [each for each in reversed(kept) if each[0] < end]
         shown = kept[: max(1, limit)]
         return [fire for _, fire in shown], str(shown[-1][0]) if len(kept) > len(shown) else None
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from math import inf
 from typing import TypeVar
 
 import msgspec
@@ -10,13 +9,12 @@ import msgspec
 from aiojobs_engine.backends.memory.ledger import Part
 from aiojobs_engine.backends.memory.records import StoredJob, job_status, list_failures
 from aiojobs_engine.core.envelope import Envelope, decode_envelope
-from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobFailure, JobStatus
+from aiojobs_engine.core.views import listing_end
 from aiojobs_engine.ports.backend import JobFilter, Outlook, QueueStats, Result, TypeRecord, WorkerRecord
 
-_DIGITS = 18
 _Seen = TypeVar("_Seen")
 _type_decoder = msgspec.json.Decoder(TypeRecord)
 
@@ -34,12 +32,12 @@ class MemoryInspector(Part):
     ) -> tuple[list[JobStatus], str | None]:
         """At most `limit` jobs, the last accepted first, and the cursor of the next page."""
         ledger, now = self._opened(), self._ledger.clock.now()
-        before = _place(cursor)
+        end = listing_end(cursor)
         jobs: Iterable[StoredJob] = reversed(ledger.jobs.values())
         if which.ids is not None:
             named = [ledger.jobs[job_id] for job_id in set(which.ids) if job_id in ledger.jobs]
             jobs = sorted(named, key=lambda job: -job.place)
-        fitting = (job for job in jobs if job.place < before and _fits(job, which))
+        fitting = (job for job in jobs if job.place < end and _fits(job, which))
         page = list(islice(fitting, max(1, limit) + 1))
         has_more = len(page) > max(1, limit)
         page = page[: max(1, limit)]
@@ -137,11 +135,3 @@ def _fits(job: StoredJob, which: JobFilter) -> bool:
         and (which.tag is None or which.tag in envelope.tags)
         and not (which.dead and (job.status is not Status.FAILED or job.has_chunks))
     )
-
-
-def _place(cursor: str | None) -> float:
-    if cursor is None:
-        return inf
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _DIGITS):
-        raise ConfigError(f"{cursor!r:.80} is no cursor of this store; take next_cursor of its last page")
-    return int(cursor)

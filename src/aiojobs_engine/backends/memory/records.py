@@ -19,8 +19,8 @@ from aiojobs_engine.core.status import (
     JobFailure,
     JobStatus,
     RowFault,
-    eta_seconds,
 )
+from aiojobs_engine.core.views import Standing, failure_row, failure_view, job_view
 
 _payload_decoder = msgspec.json.Decoder(dict[str, Any])
 
@@ -147,40 +147,21 @@ class StoredJob:
 
 def job_status(job: StoredJob, now: Instant) -> JobStatus:
     """What people see of a job; nothing in it is shared with the store."""
-    envelope, counters = decode_envelope(job.body), job.counters
-    is_under_way = job.status in {Status.PROCESSING, Status.WAITING} and job.started_at is not None
-    running = (now - (job.started_at or now)) / 1000 if is_under_way else None
-    result = None if job.result is None or job.result_is_over(now) else msgspec.json.decode(job.result)
-    return JobStatus(
-        id=envelope.id,
-        type=envelope.type,
-        kind=envelope.kind,
+    standing = Standing(
         status=job.status,
-        queue=envelope.queue,
-        processed=counters.processed,
-        total=counters.total,
-        succeeded=counters.succeeded,
-        failed=counters.failed,
-        skipped=counters.skipped,
+        counters=job.counters,
         attempts=job.attempts,
         crashes=job.crashes,
         epoch=job.epoch,
-        user_id=envelope.user_id,
-        strategy=envelope.strategy,
-        priority=envelope.priority,
-        parent_id=envelope.parent_id,
+        scheduled_at=job.scheduled_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        worker=job.worker,
         message=job.message,
         error=job.error,
-        result=result,
-        meta=envelope.meta,
-        tags=envelope.tags,
-        created_at=moment(envelope.created_at),
-        scheduled_at=None if job.scheduled_at is None else moment(job.scheduled_at),
-        started_at=None if job.started_at is None else moment(job.started_at),
-        finished_at=None if job.finished_at is None else moment(job.finished_at),
-        worker=job.worker,
-        eta_seconds=eta_seconds(counters, running_seconds=running),
+        result=None if job.result_is_over(now) else job.result,
     )
+    return job_view(decode_envelope(job.body), standing, now)
 
 
 def note_faults(job: StoredJob, faults: Iterable[RowFault], now: Instant) -> None:
@@ -192,18 +173,8 @@ def note_faults(job: StoredJob, faults: Iterable[RowFault], now: Instant) -> Non
             insort(family.rows, fault.row_number)
         tried = FailureAttempt(at=moment(now), message=fault.message, field=fault.field)
         history = (*(known.history if known else ()), tried)
-        family.failures[fault.row_number] = JobFailure(
-            id=f"{job.id}:{fault.row_number:016d}",
-            job_id=job.id,
-            row_number=fault.row_number,
-            row_key=fault.row_key,
-            payload=_own(fault.payload),
-            field=fault.field,
-            message=fault.message,
-            attempts=len(history),
-            history=history,
-            resolved=False,
-        )
+        own = msgspec.structs.replace(fault, payload=_own(fault.payload))
+        family.failures[fault.row_number] = failure_view(job.id, own, history, resolved=False)
 
 
 def resolve_rows(job: StoredJob, rows: Iterable[int], now: Instant) -> int:
@@ -226,7 +197,7 @@ def list_failures(job: StoredJob, *, unresolved: bool, after: str | None, limit:
     if job.family is None:
         return []
     rows, failures = job.family.rows, job.family.failures
-    start = 0 if after is None else bisect_right(rows, after, key=lambda row: failures[row].id)
+    start = bisect_right(rows, failure_row(after))
     found: list[JobFailure] = []
     for row in rows[start:]:
         if len(found) >= limit:

@@ -6,8 +6,8 @@ import msgspec
 
 from aiojobs_engine.backends.redis.part import Part
 from aiojobs_engine.backends.redis.rows import encode, encoded_job
-from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.views import listing_end
 from aiojobs_engine.ports.cron import (
     ON_TIME,
     UNSEEN_AFTER,
@@ -18,8 +18,6 @@ from aiojobs_engine.ports.cron import (
     Fired,
     FireOutcome,
 )
-
-_DIGITS = 18
 
 
 class _Stored(msgspec.Struct):
@@ -97,13 +95,10 @@ class RedisCron(Part):
         self, name: str, limit: int, cursor: str | None
     ) -> tuple[list[CronFire], str | None]:
         """At most `limit` fires of an entry, the newest first."""
-        if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _DIGITS):
-            raise ConfigError(f"{cursor!r:.80} is no cursor of this store; take next_cursor of its last page")
+        end = listing_end(cursor)
         told = await self._home.client.command("LRANGE", f"{self._home.prefix}fires:{name}", 0, -1)
         numbered = [line.partition(b" ") for line in told]
-        kept = [
-            (int(number), body) for number, _, body in numbered if cursor is None or int(number) < int(cursor)
-        ]
+        kept = [(int(number), body) for number, _, body in numbered if int(number) < end]
         shown = kept[: max(1, limit)]
         return [_fire(body) for _, body in shown], str(shown[-1][0]) if len(kept) > len(shown) else None
 

@@ -10,13 +10,12 @@ from aiojobs_engine.backends.redis.keys import CODES, LANE_CHARS, STATUSES, Lane
 from aiojobs_engine.backends.redis.part import Part
 from aiojobs_engine.backends.redis.rows import envelope_of, job_failure, job_result, job_status, state_of
 from aiojobs_engine.core.envelope import Envelope
-from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobFailure, JobStatus
+from aiojobs_engine.core.views import failure_row, listing_end
 from aiojobs_engine.ports.backend import JobFilter, Outlook, QueueStats, Result, TypeRecord, WorkerRecord
 
-_DIGITS = 18
 _SLICE = 500
 _LOOKED_AT = 1000
 _NEWEST = "+inf"
@@ -114,7 +113,7 @@ class RedisInspector(Part):
         self, job_id: str, *, unresolved: bool, after: str | None, limit: int
     ) -> list[JobFailure]:
         """At most `limit` failed rows of a bulk job after the failure `after`, in row order."""
-        request = (job_id, _failure_row(after), max(0, limit), unresolved)
+        request = (job_id, failure_row(after), max(0, limit), unresolved)
         return [job_failure(job_id, stored) for stored in await self._home.run("failures", request)]
 
     async def _read(
@@ -196,17 +195,4 @@ def _counts(lanes: dict[bytes, Lane], tally: Sequence[bytes]) -> dict[tuple[str,
 
 
 def _before(cursor: str | None) -> str:
-    if cursor is None:
-        return _NEWEST
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _DIGITS):
-        raise ConfigError(f"{cursor!r:.80} is no cursor of this store; take next_cursor of its last page")
-    return cursor
-
-
-def _failure_row(failure_id: str | None) -> int:
-    if failure_id is None:
-        return -1
-    number = failure_id.rpartition(":")[2]
-    if not (number.isascii() and number.isdecimal() and len(number) <= _DIGITS):
-        raise ConfigError(f"{failure_id!r:.80} is no failure of this store; take the id of one")
-    return int(number)
+    return _NEWEST if cursor is None else str(listing_end(cursor))

@@ -20,15 +20,14 @@ from aiojobs_engine.core.status import (
     JobFailure,
     JobStatus,
     RowFault,
-    eta_seconds,
 )
 from aiojobs_engine.core.uniqueness import UniqueKey
+from aiojobs_engine.core.views import Standing, failure_view, job_view
 from aiojobs_engine.ports.backend import Result
 
 _NEVER = -1.0
 _LENGTHS = Struct("<HHH")
 _KEY_BYTES = 16
-_UNDER_WAY = frozenset({Status.PROCESSING, Status.WAITING})
 _FINAL_CODES = frozenset(CODES[status] for status in FINAL)
 
 pack = msgspec.msgpack.Encoder().encode
@@ -308,41 +307,22 @@ def job_status(body: bytes, stored: bytes | None, now: Instant) -> JobStatus:
     envelope = envelope_of(body)
     state = state_of(stored)
     rest, counters, status = state.extra, counters_of(state, envelope), STATUSES[state.code]
-    started = _instant(state.started)
-    running = (now - started) / 1000 if status in _UNDER_WAY and started is not None else None
     result = state.result if isinstance(state.result, str) and not _is_over(rest, now) else None
-    scheduled_at = envelope.scheduled_at if rest.due is None else rest.due
-    finished = _instant(state.finished)
-    return JobStatus(
-        id=envelope.id,
-        type=envelope.type,
-        kind=envelope.kind,
+    standing = Standing(
         status=status,
-        queue=envelope.queue,
-        processed=counters.processed,
-        total=counters.total,
-        succeeded=counters.succeeded,
-        failed=counters.failed,
-        skipped=counters.skipped,
+        counters=counters,
         attempts=state.attempts,
         crashes=state.crashes,
         epoch=rest.epoch,
-        user_id=envelope.user_id,
-        strategy=envelope.strategy,
-        priority=envelope.priority,
-        parent_id=envelope.parent_id,
+        scheduled_at=envelope.scheduled_at if rest.due is None else Instant(rest.due),
+        started_at=_instant(state.started),
+        finished_at=_instant(state.finished),
+        worker=state.worker if isinstance(state.worker, str) else None,
         message=rest.message,
         error=None if rest.error is None else decode_error(rest.error),
-        result=None if result is None else msgspec.json.decode(result),
-        meta=envelope.meta,
-        tags=envelope.tags,
-        created_at=moment(envelope.created_at),
-        scheduled_at=None if scheduled_at is None else moment(scheduled_at),
-        started_at=None if started is None else moment(started),
-        finished_at=None if finished is None else moment(finished),
-        worker=state.worker if isinstance(state.worker, str) else None,
-        eta_seconds=eta_seconds(counters, running_seconds=running),
+        result=result,
     )
+    return job_view(envelope, standing, now)
 
 
 def job_result(body: bytes, stored: bytes | None, now: Instant) -> Result:
@@ -362,22 +342,11 @@ def job_result(body: bytes, stored: bytes | None, now: Instant) -> Result:
 def job_failure(job_id: str, stored: bytes) -> JobFailure:
     """The public view of a row that failed."""
     fault = _fault(stored)
-    row = _row(fault.told)
-    return JobFailure(
-        id=f"{job_id}:{row.row_number:016d}",
-        job_id=job_id,
-        row_number=row.row_number,
-        row_key=row.row_key,
-        payload=row.payload,
-        field=row.field,
-        message=row.message,
-        attempts=len(fault.history),
-        history=tuple(
-            FailureAttempt(moment(at), message, None if isinstance(field, bool) else field, resolved)
-            for at, message, field, resolved in fault.history
-        ),
-        resolved=fault.resolved,
-    )
+    history = [
+        FailureAttempt(moment(at), message, None if isinstance(field, bool) else field, resolved)
+        for at, message, field, resolved in fault.history
+    ]
+    return failure_view(job_id, _row(fault.told), history, resolved=fault.resolved)
 
 
 def _instant(value: int | bool) -> Instant | None:  # noqa: FBT001 - False stands for none

@@ -11,8 +11,8 @@ from aiojobs_engine.backends.sqlite.ledger import Ledger
 from aiojobs_engine.backends.sqlite.moves import cancel
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.envelope import encode_envelope
-from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant
+from aiojobs_engine.core.views import listing_end
 from aiojobs_engine.ports.cron import (
     HISTORY_KEPT,
     ON_TIME,
@@ -24,9 +24,6 @@ from aiojobs_engine.ports.cron import (
     Fired,
     FireOutcome,
 )
-
-_LAST = 2**63 - 1
-_DIGITS = 18
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
@@ -115,7 +112,9 @@ class SqliteCron(Part):
     ) -> tuple[list[CronFire], str | None]:
         """At most `limit` fires of an entry, the newest first."""
         limit = max(1, limit)
-        text = await self._reading().value("cron_history", name=name, before=_before(cursor), limit=limit + 1)
+        text = await self._reading().value(
+            "cron_history", name=name, before=listing_end(cursor), limit=limit + 1
+        )
         rows = _fires(text)
         shown = [
             CronFire(
@@ -274,11 +273,3 @@ def _record(seen: _SeenCron) -> CronRecord:
             missed_from=None if last.missed_from is None else Instant(last.missed_from),
         ),
     )
-
-
-def _before(cursor: str | None) -> int:
-    if cursor is None:
-        return _LAST
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _DIGITS):
-        raise ConfigError(f"{cursor!r:.80} is no cursor of this store; take next_cursor of its last page")
-    return int(cursor)

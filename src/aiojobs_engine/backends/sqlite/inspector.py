@@ -12,20 +12,17 @@ from aiojobs_engine.backends.sqlite.rows import (
     decode_failures,
     decode_results,
     decode_seen,
-    failure_row,
     job_failure,
     job_result,
     job_status,
 )
 from aiojobs_engine.core.envelope import Envelope, decode_envelope
-from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobFailure, JobStatus
+from aiojobs_engine.core.views import failure_row, listing_end
 from aiojobs_engine.ports.backend import JobFilter, Outlook, QueueStats, Result, TypeRecord, WorkerRecord
 
-_LAST = 2**63 - 1
-_DIGITS = 18
 _LEASED = {Status.PROCESSING}
 _PARKED = {Status.WAITING, Status.PAUSED}
 _ENDED_BADLY = {Status.PARTIAL, Status.FAILED, Status.CANCELLED, Status.DISCARDED, Status.EXPIRED}
@@ -78,7 +75,7 @@ class SqliteInspector(Part):
         reader = self._reading()
         limit = max(1, limit)
         seqs = _seqs(
-            await reader.value(_path(which), limit=limit + 1, before=_before(cursor), **_values(which))
+            await reader.value(_path(which), limit=limit + 1, before=listing_end(cursor), **_values(which))
         )
         has_more, seqs = len(seqs) > limit, seqs[:limit]
         if not seqs:
@@ -173,11 +170,3 @@ def _values(which: JobFilter) -> dict[str, Any]:
         "reason": which.reason,
         "dead": int(which.dead),
     }
-
-
-def _before(cursor: str | None) -> int:
-    if cursor is None:
-        return _LAST
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _DIGITS):
-        raise ConfigError(f"{cursor!r:.80} is no cursor of this store; take next_cursor of its last page")
-    return int(cursor)

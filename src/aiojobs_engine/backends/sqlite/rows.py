@@ -6,21 +6,10 @@ import msgspec
 
 from aiojobs_engine.backends.sqlite.codes import STATUSES
 from aiojobs_engine.core.envelope import decode_envelope
-from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant, moment
-from aiojobs_engine.core.state import Status
-from aiojobs_engine.core.status import (
-    Counters,
-    ErrorInfo,
-    FailureAttempt,
-    JobFailure,
-    JobStatus,
-    eta_seconds,
-)
+from aiojobs_engine.core.status import Counters, ErrorInfo, FailureAttempt, JobFailure, JobStatus, RowFault
+from aiojobs_engine.core.views import Standing, failure_view, job_view
 from aiojobs_engine.ports.backend import Result
-
-_DIGITS = 18
-_UNDER_WAY = frozenset({Status.PROCESSING, Status.WAITING})
 
 
 class SeenJob(msgspec.Struct, array_like=True, gc=False):
@@ -87,41 +76,21 @@ _decode_error = msgspec.json.Decoder(ErrorInfo).decode
 
 def job_status(job: SeenJob, now: Instant) -> JobStatus:
     """The public view of a job."""
-    envelope = decode_envelope(job.body)
-    counters = Counters(job.succeeded, job.failed, job.skipped, job.total)
-    running = None
-    if STATUSES[job.code] in _UNDER_WAY and job.started_at is not None:
-        running = (now - job.started_at) / 1000
-    return JobStatus(
-        id=envelope.id,
-        type=envelope.type,
-        kind=envelope.kind,
+    standing = Standing(
         status=STATUSES[job.code],
-        queue=envelope.queue,
-        processed=counters.processed,
-        total=counters.total,
-        succeeded=counters.succeeded,
-        failed=counters.failed,
-        skipped=counters.skipped,
+        counters=Counters(job.succeeded, job.failed, job.skipped, job.total),
         attempts=job.attempts,
         crashes=job.crashes,
         epoch=job.epoch,
-        user_id=envelope.user_id,
-        strategy=envelope.strategy,
-        priority=envelope.priority,
-        parent_id=envelope.parent_id,
+        scheduled_at=_instant(job.scheduled_at),
+        started_at=_instant(job.started_at),
+        finished_at=_instant(job.finished_at),
+        worker=job.worker,
         message=job.message,
         error=error_info(job.error),
-        result=None if job.result is None else msgspec.json.decode(job.result),
-        meta=envelope.meta,
-        tags=envelope.tags,
-        created_at=moment(envelope.created_at),
-        scheduled_at=None if job.scheduled_at is None else moment(job.scheduled_at),
-        started_at=None if job.started_at is None else moment(job.started_at),
-        finished_at=None if job.finished_at is None else moment(job.finished_at),
-        worker=job.worker,
-        eta_seconds=eta_seconds(counters, running_seconds=running),
+        result=job.result,
     )
+    return job_view(decode_envelope(job.body), standing, now)
 
 
 def job_result(row: SeenResult) -> Result:
@@ -137,37 +106,18 @@ def job_result(row: SeenResult) -> Result:
 
 def job_failure(job_id: str, row: SeenFailure) -> JobFailure:
     """The public view of a row that failed."""
-    return JobFailure(
-        id=f"{job_id}:{row.row_number:016d}",
-        job_id=job_id,
-        row_number=row.row_number,
-        row_key=row.row_key,
-        payload=row.payload,
-        field=row.field,
-        message=row.message,
-        attempts=len(row.history),
-        history=tuple(
-            FailureAttempt(moment(tried.at), tried.message, tried.field, bool(tried.resolved))
-            for tried in row.history
-        ),
-        resolved=row.resolved,
-    )
-
-
-def failure_row(failure_id: str | None) -> int:
-    """The row number that a failure's id ends with; -1, which is before all, of None.
-
-    Raises:
-        ConfigError: it is no failure's id.
-    """
-    if failure_id is None:
-        return -1
-    number = failure_id.rpartition(":")[2]
-    if not (number.isascii() and number.isdecimal() and len(number) <= _DIGITS):
-        raise ConfigError(f"{failure_id!r:.80} is no failure of this store; take the id of one")
-    return int(number)
+    fault = RowFault(row.row_number, row.row_key, row.payload, row.field, row.message)
+    history = [
+        FailureAttempt(moment(tried.at), tried.message, tried.field, bool(tried.resolved))
+        for tried in row.history
+    ]
+    return failure_view(job_id, fault, history, resolved=row.resolved)
 
 
 def error_info(text: str | None) -> ErrorInfo | None:
     """The last error of a job."""
     return None if text is None else _decode_error(text)
+
+
+def _instant(value: int | None) -> Instant | None:
+    return None if value is None else Instant(value)

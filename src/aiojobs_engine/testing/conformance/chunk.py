@@ -2,6 +2,7 @@
 
 import pytest
 
+from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import JobCancelled, JobCompleted, JobFailed, JobProgressed
 from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
@@ -204,6 +205,14 @@ class ChunkContract(Contract):
         ]
         assert {one.job_id for one in failures} == {"bulk"}
         assert await stage.failures("bulk:1") == []
+
+    @pytest.mark.parametrize("after", ["", "nonsense", "bulk:x", pytest.param("9" * 5000, id="endless")])
+    async def test_a_failure_of_somebody_else_begins_no_page(self, stage: Stage, after: str) -> None:
+        chunk, _ = await stage.spawn()
+        await stage.settle(chunk, Status.COMPLETED, faults=(_fault(3, "c"),))
+
+        with pytest.raises(ConfigError, match="no failure of this store"):
+            await stage.backend.failures("bulk", unresolved=False, after=after, limit=10)
 
     async def test_a_row_that_fails_again_gets_one_more_entry(self, stage: Stage) -> None:
         (chunk,) = await stage.spawn(chunks=1)
