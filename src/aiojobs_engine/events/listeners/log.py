@@ -50,7 +50,7 @@ def log_subscription(settings: Settings) -> Subscription | None:
         return [
             index
             for index, event in enumerate(events)
-            if type(event) in _HEARD and (is_told or event.status is not Status.COMPLETED)
+            if type(event) in _HEARD and logger.isEnabledFor(level_of(event))
         ]
 
     async def write_heard(event: JobEvent) -> None:
