@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 from aiojobs_engine.cli.lazy import NamingGroup
-from aiojobs_engine.cli.listings import gathered, limit_options, many_more
+from aiojobs_engine.cli.listings import Short, gathered, limit_options, many_more
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
 from aiojobs_engine.cli.output import note, print_json, print_table
 from aiojobs_engine.desks.cron import CronRun, CronStatus
@@ -25,19 +25,9 @@ def cron_command() -> None:
 @url_option
 def list_command(target: str | None, url: str | None, *, as_json: bool) -> None:
     """List entries with their next and last fire, in UTC."""
-
-    async def work() -> None:
-        async with opened(target, url) as engine:
-            entries = [entry async for entry in engine.cron.list()]
-        if as_json:
-            print_json(entries)
-            return
-        print_table(COLUMNS, [row(entry) for entry in entries], empty="no cron entries")
-        for entry in entries:
-            if entry.problem:
-                note(f"{entry.name}: {entry.problem}")
-
-    run(work)
+    for entry in _ENTRIES.show(target, url, as_json=as_json):
+        if entry.problem and not as_json:
+            note(f"{entry.name}: {entry.problem}")
 
 
 @cron_command.command("preview")
@@ -188,3 +178,6 @@ def _one(arguments: tuple[str, ...], url: str | None) -> tuple[str | None, Seque
     if len(names) > 1:
         raise click.UsageError(f"one NAME is wanted, got {' '.join(names)}", click.get_current_context())
     return target, names
+
+
+_ENTRIES = Short(read=lambda engine: engine.cron.list(), columns=COLUMNS, row=row, empty="no cron entries")

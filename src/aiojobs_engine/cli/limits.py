@@ -5,8 +5,9 @@ from typing import get_args
 import click
 
 from aiojobs_engine.cli.lazy import NamingGroup
+from aiojobs_engine.cli.listings import Short
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
-from aiojobs_engine.cli.output import note, print_json, print_table
+from aiojobs_engine.cli.output import note
 from aiojobs_engine.core.gates import Overflow
 from aiojobs_engine.desks.limits import LimitStatus
 
@@ -27,16 +28,7 @@ def limits_command() -> None:
 @url_option
 def list_command(target: str | None, url: str | None, *, as_json: bool) -> None:
     """List limits, and how much room they leave."""
-
-    async def work() -> None:
-        async with opened(target, url) as engine:
-            limits = [limit async for limit in engine.limits.list()]
-        if as_json:
-            print_json(limits)
-        else:
-            print_table(_COLUMNS, [_row(limit) for limit in limits], empty="no limits")
-
-    run(work)
+    _LIMITS.show(target, url, as_json=as_json)
 
 
 @limits_command.command("set")
@@ -119,3 +111,6 @@ def _row(limit: LimitStatus) -> tuple[object, ...]:
         "" if limit.room is None else limit.room,
         origin,
     )
+
+
+_LIMITS = Short(read=lambda engine: engine.limits.list(), columns=_COLUMNS, row=_row, empty="no limits")

@@ -1,11 +1,14 @@
 """Listings on the command line: how many items, from where, and whether there are more."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import click
 
-from aiojobs_engine.cli.output import note
+from aiojobs_engine.cli.opening import opened, run
+from aiojobs_engine.cli.output import note, print_json, print_table
+from aiojobs_engine.engine import Engine
 from aiojobs_engine.listing import LARGEST_PAGE, Listing
 
 T = TypeVar("T")
@@ -29,6 +32,35 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Short(Generic[T]):
+    """A listing that is always shown as a whole: how to read it, and its table.
+
+    Attributes:
+        to_json: prints the items for `--json`.
+    """
+
+    read: Callable[[Engine], Listing[T]]
+    columns: Sequence[str]
+    row: Callable[[T], Sequence[object]]
+    empty: str
+    to_json: Callable[[list[T]], None] = print_json
+
+    def show(self, target: str | None, url: str | None, *, as_json: bool) -> list[T]:
+        """Print all items; what they are."""
+
+        async def work() -> list[T]:
+            async with opened(target, url) as engine:
+                return [item async for item in self.read(engine)]
+
+        items = run(work)
+        if as_json:
+            self.to_json(items)
+        else:
+            print_table(self.columns, [self.row(item) for item in items], empty=self.empty)
+        return items
 
 
 async def gathered(

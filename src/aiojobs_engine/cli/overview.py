@@ -2,8 +2,9 @@
 
 import click
 
-from aiojobs_engine.cli.opening import engine_for, json_option, opened, run, url_option
-from aiojobs_engine.cli.output import duration, note, print_facts, print_json, print_schemas, print_table
+from aiojobs_engine.cli.listings import Short
+from aiojobs_engine.cli.opening import engine_for, json_option, run, url_option
+from aiojobs_engine.cli.output import duration, note, print_facts, print_json, print_schemas
 from aiojobs_engine.core.errors import BackendError
 from aiojobs_engine.core.instant import moment
 from aiojobs_engine.desks.health import Health
@@ -20,16 +21,7 @@ _WORKER_COLUMNS = ("worker", "host", "pid", "queues", "running", "slots", "start
 @url_option
 def types_command(target: str | None, url: str | None, *, as_json: bool) -> None:
     """List job types: those that workers published, and those of TARGET."""
-
-    async def work() -> None:
-        async with opened(target, url) as engine:
-            types = [record async for record in engine.types.list()]
-        if as_json:
-            print_schemas(types)
-        else:
-            print_table(_TYPE_COLUMNS, [_type_row(record) for record in types], empty="no job types")
-
-    run(work)
+    _TYPES.show(target, url, as_json=as_json)
 
 
 @click.command("workers")
@@ -38,16 +30,7 @@ def types_command(target: str | None, url: str | None, *, as_json: bool) -> None
 @url_option
 def workers_command(target: str | None, url: str | None, *, as_json: bool) -> None:
     """List workers as they announce themselves."""
-
-    async def work() -> None:
-        async with opened(target, url) as engine:
-            workers = [record async for record in engine.workers.list()]
-        if as_json:
-            print_json(workers)
-        else:
-            print_table(_WORKER_COLUMNS, [worker_row(record) for record in workers], empty="no workers")
-
-    run(work)
+    _WORKERS.show(target, url, as_json=as_json)
 
 
 @click.command("health")
@@ -113,3 +96,15 @@ def _print_health(health: Health) -> None:
     )
     for problem in health.problems:
         note(f"problem: {problem}")
+
+
+_TYPES = Short(
+    read=lambda engine: engine.types.list(),
+    columns=_TYPE_COLUMNS,
+    row=_type_row,
+    empty="no job types",
+    to_json=print_schemas,
+)
+_WORKERS = Short(
+    read=lambda engine: engine.workers.list(), columns=_WORKER_COLUMNS, row=worker_row, empty="no workers"
+)

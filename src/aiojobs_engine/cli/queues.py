@@ -4,8 +4,9 @@ import click
 
 from aiojobs_engine.cli.jobs import confirm
 from aiojobs_engine.cli.lazy import NamingGroup
+from aiojobs_engine.cli.listings import Short
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
-from aiojobs_engine.cli.output import duration, note, print_json, print_table
+from aiojobs_engine.cli.output import duration, note
 from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.ports.inspector import QueueStats
 
@@ -25,16 +26,7 @@ def queues_command() -> None:
 @url_option
 def list_command(target: str | None, url: str | None, *, as_json: bool) -> None:
     """List queues with their numbers of jobs."""
-
-    async def work() -> None:
-        async with opened(target, url) as engine:
-            queues = [queue async for queue in engine.queues.list()]
-        if as_json:
-            print_json(queues)
-        else:
-            print_table(COLUMNS, [row(queue) for queue in queues], empty="no queues")
-
-    run(work)
+    _QUEUES.show(target, url, as_json=as_json)
 
 
 @queues_command.command("pause")
@@ -102,3 +94,6 @@ def row(queue: QueueStats) -> tuple[object, ...]:
         counts.get(Status.FAILED, 0),
         duration(queue.oldest_age),
     )
+
+
+_QUEUES = Short(read=lambda engine: engine.queues.list(), columns=COLUMNS, row=row, empty="no queues")
