@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,6 +17,7 @@ from aiojobs_engine.backends.sqlite import SqliteBackend
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobStatus
 from aiojobs_engine.runtime.system_clock import SystemClock
+from tests.cases.invariants import check_store
 from tests.faults import case_app
 from tests.house.tree import ROOT
 
@@ -127,4 +129,16 @@ class Scene:
             process.communicate()
 
 
-__all__ = ["BOUND", "RESCUE", "Done", "Scene", "T", "case_app"]
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Scene]:
+    """A store without workers; what it holds at the end is checked."""
+    scene = Scene(folder)
+    async with scene.engine:
+        try:
+            yield scene
+        finally:
+            scene.close()
+        await check_store(scene.store)
+
+
+__all__ = ["BOUND", "RESCUE", "Done", "Scene", "T", "case_app", "opened"]

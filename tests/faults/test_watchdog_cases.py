@@ -5,36 +5,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from aiojobs_engine import Engine, JobContext, Retry
 from aiojobs_engine.core.state import Status
-from tests.cases.invariants import check_store
 from tests.faults.case_processes import BOUND, Scene, T, case_app
 from tests.servers.server import Server
 
 BLOCKED = 70
-
-
-@asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Scene]:
-    scene = Scene(folder)
-    async with scene.engine:
-        try:
-            yield scene
-        finally:
-            scene.close()
-        await check_store(scene.store)
-
-
-@pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    async with opened(tmp_path) as scene:
-        yield scene
 
 
 def cpu_seconds(pid: int) -> float:

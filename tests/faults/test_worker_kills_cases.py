@@ -3,34 +3,13 @@
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
 from aiojobs_engine.core.state import Status
-from tests.cases.invariants import check_store
-from tests.faults.case_processes import BOUND, RESCUE, Scene, T, case_app
-
-
-@asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Scene]:
-    """A store without workers; what it holds at the end is checked."""
-    scene = Scene(folder)
-    async with scene.engine:
-        try:
-            yield scene
-        finally:
-            scene.close()
-        await check_store(scene.store)
-
-
-@pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    async with opened(tmp_path) as scene:
-        yield scene
+from tests.faults.case_processes import BOUND, RESCUE, Scene, T, case_app, opened
 
 
 @pytest.mark.case("W1")
