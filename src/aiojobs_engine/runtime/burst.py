@@ -38,12 +38,17 @@ class Burst:
     async def run(self) -> None:
         """Return when nothing runs, nothing is due, and nothing is to be waited for."""
         while True:
+            claimed = self._watcher.claimed
             await self._slots.wait_empty()
             await self._finalizer.drain()
             if self._watcher.is_claiming:
                 await self._watcher.looked.wait()
-            elif not await self._is_more_to_do() and not self._slots.runs:
+            elif not await self._is_more_to_do() and self._is_unmoved(claimed):
                 return
+
+    def _is_unmoved(self, claimed: int) -> bool:
+        # a job that was taken while this looked, and may have run too, was seen by no answer of the store
+        return self._watcher.claimed == claimed and not self._watcher.is_claiming
 
     async def _is_more_to_do(self) -> bool:
         # asked before looking: what becomes pending in between is found by the look

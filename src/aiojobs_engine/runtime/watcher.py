@@ -34,7 +34,6 @@ class Watcher:
 
     Attributes:
         claimed: jobs so far.
-        is_claiming: whether a claim is under way; such a one must not be cancelled.
         looked: rung after each claim.
     """
 
@@ -63,8 +62,13 @@ class Watcher:
         self._outage = outage
         self._is_stopping = False
         self.claimed = 0
-        self.is_claiming = False
         self.looked = Wake(clock)
+        self._under_way = 0
+
+    @property
+    def is_claiming(self) -> bool:
+        """Whether a claim is under way; such a one must not be cancelled."""
+        return self._under_way > 0
 
     async def run(self) -> None:
         """Claim until `stop`; cancelling it in the middle of a claim leaves leases that nobody runs."""
@@ -86,7 +90,7 @@ class Watcher:
 
     async def look(self, limit: int) -> int:
         """Claim once and start what comes; how many jobs came."""
-        self.is_claiming = True
+        self._under_way += 1
         try:
             sent_at = self._clock.monotonic()
             at_once = min(limit, self._slots.free)
@@ -95,12 +99,12 @@ class Watcher:
                 seconds = self._clock.monotonic() - sent_at
                 for observer in self._observers:
                     observer.fetched(claims, seconds)
+            self.claimed += len(claims)
             for place, claim in enumerate(claims):
                 self._start(claim, sent_at, was_ahead=place >= at_once)
         finally:
-            self.is_claiming = False
+            self._under_way -= 1
             self.looked.set()
-        self.claimed += len(claims)
         return len(claims)
 
     async def note_begun(self) -> None:
