@@ -1,0 +1,74 @@
+"""The store in several homes: cron entries, each in the home of its queue, and their fires."""
+
+from collections.abc import Sequence
+
+from aiojobs_engine.backends.redis.spread.routes import Routes
+from aiojobs_engine.ports.cron import CronEntry, CronFire, CronRecord, Fire, Fired
+
+
+class SpreadCron(Routes):
+    """`CronStore` in several homes; what each verb means stands in the port."""
+
+    async def put_crons(self, entries: Sequence[CronEntry], *, takes_over: bool = True) -> list[bool]:
+        """Store entries, change or announce them; one that moves to another queue stays in its home."""
+        if not entries:
+            return []
+        homes = await self._located_crons(entry.name for entry in entries)
+        for entry in entries:
+            if entry.name not in homes:
+                homes[entry.name] = self._placement.home_of(entry.job, entry.name)
+        return await self._split(
+            [homes[entry.name] for entry in entries],
+            entries,
+            lambda store, part: store.put_crons(part, takes_over=takes_over),
+        )
+
+    async def remove_crons(self, names: Sequence[str]) -> list[bool]:
+        """Forget entries and their history."""
+        return (
+            await self._split(
+                await self._homes_of_crons(names), names, lambda store, part: store.remove_crons(part)
+            )
+            if names
+            else []
+        )
+
+    async def enable_crons(self, names: Sequence[str], *, is_enabled: bool) -> list[bool]:
+        """Let entries fire, or not."""
+        return (
+            await self._split(
+                await self._homes_of_crons(names),
+                names,
+                lambda store, part: store.enable_crons(part, is_enabled=is_enabled),
+            )
+            if names
+            else []
+        )
+
+    async def crons_version(self) -> int:
+        """A number that changes with the entries: the sum of those of the homes, none of which falls."""
+        return sum(await self._all(lambda store: store.crons_version()))
+
+    async def crons(self) -> list[CronRecord]:
+        """All entries, by name."""
+        found = [record for part in await self._all(lambda store: store.crons()) for record in part]
+        return sorted(found, key=lambda record: record.entry.name)
+
+    async def fire(self, fires: Sequence[Fire]) -> list[Fired]:
+        """Fire entries, each in its home."""
+        if not fires:
+            return []
+        homes = await self._homes_of_crons([fire.name for fire in fires])
+        return await self._split(homes, fires, lambda store, part: store.fire(part))
+
+    async def cron_history(
+        self, name: str, limit: int, cursor: str | None
+    ) -> tuple[list[CronFire], str | None]:
+        """At most `limit` fires of an entry, the newest first."""
+        (home,) = await self._homes_of_crons([name])
+        return await self._stores[home].cron_history(name, limit, cursor)
+
+    async def _homes_of_crons(self, names: Sequence[str]) -> list[int]:
+        """The homes of entries; the first one answers for those that are in none."""
+        homes = await self._located_crons(names)
+        return [homes.get(name, 0) for name in names]
