@@ -17,7 +17,7 @@ from aiojobs_engine.ports.cron import (
     FireOutcome,
     due_job,
 )
-from aiojobs_engine.ports.tracing import FindTracing, no_tracing
+from aiojobs_engine.runtime.observing import Observing
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Scheduler:
         *,
         own: Sequence[CronEntry] = (),
         environment: str | None = None,
-        tracing: FindTracing = no_tracing,
+        observing: Observing | None = None,
     ) -> None:
         """Follow the entries that were added at run time, and of those in code the `own` ones."""
         self._store = store
@@ -121,7 +121,7 @@ class Scheduler:
         self._own = tuple(own)
         self._revisions = {entry.name: entry.revision for entry in own}
         self._environment = environment
-        self._tracing = tracing
+        self._observing = observing or Observing()
         self._version = _UNKNOWN
         self._followed: dict[str, Scheduled] = {}
         self._heap: list[tuple[Instant, str]] = []
@@ -155,7 +155,7 @@ class Scheduler:
         """Fire all that is due now; the instant of the next fire, None without one. May be repeated."""
         await self._look()
         while fires := self._due(self._clock.now()):
-            tracing = self._tracing()
+            tracing = self._observing.tracing()
             firing = None if tracing is None else tracing.fire(fires)
             try:
                 answers = await self._store.fire(fires if firing is None else firing.fires)
@@ -223,6 +223,9 @@ class Scheduler:
             return
         if outcome is FireOutcome.FIRED:
             logger.debug("cron entry %s fired for %s", fire.name, moment(fire.at))
+            lag = max(0, self._clock.now() - fire.at) / 1000
+            for observer in self._observing.observers:
+                observer.fired(fire.name, lag)
         followed.move(max(settled_to, followed.settled_to))
         if followed.next_at is not None:
             heappush(self._heap, (followed.next_at, fire.name))
