@@ -143,7 +143,7 @@ local function shed_new(answers)
       table.insert(new[queue], given[1])
     end
   end
-  for _, queue in ipairs(queues) do shed(queue, by_ids(new[queue])) end
+  for _, queue in ipairs(queues) do shed(queue, new[queue]) end
 end
 
 local ids, fresh, answers, held, linked, is_plain, is_linked = {}, {}, {}, {}, {}, true, false

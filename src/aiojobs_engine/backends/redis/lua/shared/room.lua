@@ -82,8 +82,8 @@ local function oldest(queue, wanted)
   return chosen
 end
 
--- Discards what is too many in a queue after these jobs were stored in it.
-local function shed(queue, new)
+-- Discards what is too many in a queue after the jobs of these ids were stored in it.
+local function shed(queue, ids)
   local bound, chosen = bounds[queue], {}
   if bound[2] == 'refuse' or bound[2] == 'wait' then return end
   lanes_of = nil
@@ -92,7 +92,7 @@ local function shed(queue, new)
   if bound[2] == 'drop_oldest' then
     chosen = oldest(queue, excess)
   else
-    for _, job in ipairs(new) do
+    for _, job in ipairs(by_ids(ids)) do
       if may_go(job) then chosen[#chosen + 1] = job end
     end
     for _ = 1, #chosen - excess do table.remove(chosen, 1) end
