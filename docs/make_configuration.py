@@ -141,7 +141,6 @@ MEANINGS = {
     "execution_log.path": "the directory of the files",
     "execution_log.file_bytes": "a file that has grown to this is followed by a new one",
     "execution_log.files": "how many files of a machine stay, the newest",
-    "execution_log.database": "the SQLite file of the handler `database`",
     "execution_log.keep": "how many records stay in the database, about",
     "execution_log.age": "how long files and records stay",
     "execution_log.payload_chars": "payloads are cut at this",

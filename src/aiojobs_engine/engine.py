@@ -142,7 +142,7 @@ class Engine(Declaring, Composing):
         self.workers = WorkersDesk(door)
         self.types = TypesDesk(door)
         self.failures = FailuresDesk(door)
-        self.executions = ExecutionsDesk(settings, lambda: self.clock, self._execution_handlers)
+        self.executions = ExecutionsDesk(settings, door, lambda: self.clock, self._execution_handlers)
         self.exports = ExportsDesk(door)
 
     @classmethod

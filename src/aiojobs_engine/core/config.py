@@ -208,10 +208,10 @@ class ExecutionLogSettings(Section, frozen=True, kw_only=True):
     """`[execution_log]`: a record per run, off without handlers.
 
     Attributes:
-        handlers: `file`, `database`, and those that the application registers.
+        handlers: `file`, `database` (the store of the jobs), and those that the application registers.
         path: the directory of the files; any number of processes may share it.
         file_bytes: a file that has grown to this is followed by a new one.
-        files: how many files stay per machine; `keep` is how many records of the database.
+        files: how many files stay per machine; `keep` is how many records of the database, about.
         hash_secret: keys the hash of payloads; without it the hash is that of the masked payload.
     """
 
@@ -219,7 +219,6 @@ class ExecutionLogSettings(Section, frozen=True, kw_only=True):
     path: str = "aiojobs-executions"
     file_bytes: AtLeastOne = 10_000_000
     files: AtLeastOne = 20
-    database: str = "aiojobs-executions.db"
     keep: AtLeastOne = 100_000
     age: Seconds = 30 * 86_400.0
     payload_chars: AtLeastOne = 4000
