@@ -167,9 +167,18 @@ class RetentionSettings(Section, frozen=True, kw_only=True):
 
 
 class StorageSettings(Section, frozen=True, kw_only=True):
-    """`[storage]`: the directory that holds the rows of bulk jobs, shared by all workers."""
+    """`[storage]`: where the rows of bulk jobs and the files of exports lie, for all workers.
+
+    Attributes:
+        path: the directory, or what the driver takes for one.
+        driver: `local`, or `module:attribute` of what makes a `Storage` of the path.
+        ttl: seconds from the dispatch of an import after which its source is removed, when the import has
+            ended; None keeps it as long as its job.
+    """
 
     path: str = "aiojobs-files"
+    driver: str = "local"
+    ttl: Seconds | None = None
 
 
 class LimitSettings(Section, frozen=True, kw_only=True):
