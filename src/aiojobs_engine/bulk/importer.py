@@ -24,10 +24,11 @@ from aiojobs_engine.bulk.seen_keys import Imported
 from aiojobs_engine.bulk.sources.opening import Declared
 from aiojobs_engine.bulk.template import TemplateFormat, template
 from aiojobs_engine.core.codec import ResultCodec
-from aiojobs_engine.core.config import ChunkingOverrides, ChunkingSettings, LimitSettings, Settings
+from aiojobs_engine.core.config import ChunkingSettings, LimitSettings, Settings
 from aiojobs_engine.core.errors import ConfigError, EngineError, PayloadError, SourceChanged, SourceError
 from aiojobs_engine.core.instant import Instant, later
 from aiojobs_engine.core.job import CallOptions, Job
+from aiojobs_engine.core.job_settings import ChunkingOverrides
 from aiojobs_engine.core.options import layered
 from aiojobs_engine.core.outcome import SALVAGE, Cancelled, Failed, Outcome, RowsDone, Spawned
 from aiojobs_engine.core.status import Counters, ErrorInfo

@@ -13,9 +13,10 @@ from aiojobs_engine.bulk.exporter import ExportSpec, ExportType, Parts
 from aiojobs_engine.bulk.importer import Duplicates, ImportType
 from aiojobs_engine.bulk.row_types import RowT
 from aiojobs_engine.bulk.sources.opening import Format
-from aiojobs_engine.core.config import DeliveryMode, DeliveryOverrides, seconds_of
+from aiojobs_engine.core.config import seconds_of
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.job import CallOptions, RunIn
+from aiojobs_engine.core.job_settings import DeliveryMode, DeliveryOverrides
 from aiojobs_engine.runtime import registry as runtime
 from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.cron import CronDecorator, CronOptions, cron

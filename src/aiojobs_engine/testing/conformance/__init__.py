@@ -56,6 +56,7 @@ from aiojobs_engine.testing.conformance.control import ControlContract  # noqa: 
 from aiojobs_engine.testing.conformance.cron import CronContract  # noqa: E402
 from aiojobs_engine.testing.conformance.enqueue import EnqueueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
+from aiojobs_engine.testing.conformance.execution import ExecutionContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.flow import FlowContract  # noqa: E402
 from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
@@ -82,6 +83,7 @@ __all__ = [
     "CronContract",
     "EnqueueContract",
     "EventContract",
+    "ExecutionContract",
     "FairContract",
     "FenceContract",
     "FlowContract",
@@ -127,6 +129,7 @@ class BackendContract(
     BatchContract,
     InspectorContract,
     EventContract,
+    ExecutionContract,
     PlaceContract,
     RaceContract,
 ):
