@@ -7,6 +7,7 @@ from aiojobs_engine.bulk.exported import ExportedFile
 from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.registry import JobRegistry
+from aiojobs_engine.bulk.report import ImportReport
 from aiojobs_engine.core import frequencies
 from aiojobs_engine.core.breaker import Breaker
 from aiojobs_engine.core.errors import (
@@ -124,6 +125,7 @@ __all__ = [
     "Health",
     "IdConflict",
     "IllegalTransition",
+    "ImportReport",
     "ImportType",
     "Job",
     "JobCancelled",

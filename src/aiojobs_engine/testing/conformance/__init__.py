@@ -58,6 +58,7 @@ from aiojobs_engine.testing.conformance.cron import CronContract  # noqa: E402
 from aiojobs_engine.testing.conformance.cron_order import CronOrderContract  # noqa: E402
 from aiojobs_engine.testing.conformance.enqueue import EnqueueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
+from aiojobs_engine.testing.conformance.execution import ExecutionContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.flow import FlowContract  # noqa: E402
 from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
@@ -85,6 +86,7 @@ __all__ = [
     "CronOrderContract",
     "EnqueueContract",
     "EventContract",
+    "ExecutionContract",
     "FairContract",
     "FenceContract",
     "FlowContract",
@@ -131,6 +133,7 @@ class BackendContract(
     BatchContract,
     InspectorContract,
     EventContract,
+    ExecutionContract,
     PlaceContract,
     RaceContract,
 ):

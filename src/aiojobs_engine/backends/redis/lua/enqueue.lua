@@ -1,14 +1,14 @@
 #!lua
 --[[ Stores new jobs with their `JobCreated`; those whose id is stored already are left as they are.
 
-Uses base, ledger, limits, flow, kin, links.
+Uses base, ledger, limits, flow, kin, links, room.
 Request  jobs, each {id, number of its body, due in ms or false, lane as JSON, unique or false, flow or false, links or
          false}; no id twice. Links are {true of a batch, id of the batch that it is a member of or false, needs as {id, end}}.
          What is unique is {digest of queue and key, codes that keep others out as a set of text keys, window in ms
          or false, true to replace, longest wait in ms or false, numbers of the two parts of its envelope before
          and after the time of its dispatch}
-Returns  the events' entry, then for each job 1 when it was stored, the body of the one that has its id, or
-         {the id of the one that keeps it out}; when a job is bound to one that is not there, nothing is stored, and
+Returns  the events' entry, then for each job 1 when it was stored, 0 when its queue has no room for it, the body of the
+         one that has its id, or {the id of the one that keeps it out}; when a job is bound to one that is not there, nothing is stored, and
          the answer is false, no jobs, and the id of that one
 ]]
 local function holder_of(given)
@@ -48,10 +48,15 @@ local function type_of(ident)
   return cjson.decode('[' .. ident .. ']')[2]
 end
 
--- Stores a unique job, unless the newest one of its key keeps it out.
+local function finds_no_room(given)
+  return bounds and refuses(cjson.decode(given[4])[1], given[3])
+end
+
+-- Stores a unique job, unless the newest one of its key keeps it out or its queue has no room.
 local function enqueue_unique(given)
   local job = holder_of(given)
   if not job then
+    if finds_no_room(given) then return 0 end
     add({given})
     return 1
   end
@@ -94,6 +99,20 @@ local function close_batches(linked)
   end
 end
 
+-- Lets bounded queues drop what the new jobs that are bound to no others are too many of.
+local function shed_new(answers)
+  local new, queues = {}, {}
+  for index, given in ipairs(request) do
+    local queue = cjson.decode(given[4])[1]
+    if answers[index] == 1 and not given[7] and bounds[queue] then
+      if not new[queue] then queues[#queues + 1] = queue end
+      new[queue] = new[queue] or {}
+      table.insert(new[queue], given[1])
+    end
+  end
+  for _, queue in ipairs(queues) do shed(queue, new[queue]) end
+end
+
 local ids, fresh, answers, held, linked, is_plain, is_linked = {}, {}, {}, {}, {}, true, false
 for index, job in ipairs(request) do
   ids[index] = job[1]
@@ -110,12 +129,15 @@ for index, given in ipairs(request) do
   if stored[index] then
     held[#held + 1] = stored[index]
     answers[index] = stored[index]
-  elseif is_plain then
-    fresh[#fresh + 1] = given
   elseif given[7] then
     linked[#linked + 1] = add_linked(given)
+    free = {}
   elseif given[5] then
     answers[index] = enqueue_unique(given)
+  elseif finds_no_room(given) then
+    answers[index] = 0
+  elseif is_plain then
+    fresh[#fresh + 1] = given
   else
     add({given})
   end
@@ -128,6 +150,7 @@ for index, answer in ipairs(answers) do
   end
 end
 add(fresh)
+if bounds then shed_new(answers) end
 close_batches(linked)
 save()
 return {finish(), answers}
