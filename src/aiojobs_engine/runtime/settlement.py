@@ -65,9 +65,10 @@ class Decider:
                 return self._failed(run, outcome, now)
             case RowsDone():
                 return self._rows_done(run, outcome, now)
-            case Spawned():
+            case Spawned(result=result):
                 counters = run.claim.counters if run.context is None else run.context.final_counters
-                return _counted(run, Status.WAITING, JobProgressed, now, counters)
+                waiting = _counted(run, Status.WAITING, JobProgressed, now, counters)
+                return msgspec.structs.replace(waiting, result=self._told(run, result))
             case Snoozed(seconds=seconds):
                 return _later(run, Status.SCHEDULED, now, seconds, None)
             case Discarded(reason=reason):
@@ -166,8 +167,16 @@ class Decider:
         else:
             settlement = _counted(run, status, JobCompleted, now, counters)
         return msgspec.structs.replace(
-            settlement, faults=self._masked(outcome.faults), resolved=outcome.resolved, cursor=b""
+            settlement,
+            faults=self._masked(outcome.faults),
+            resolved=outcome.resolved,
+            cursor=b"",
+            result=self._told(run, outcome.result),
         )
+
+    def _told(self, run: Run, result: object) -> bytes | None:
+        """What a bulk job tells of itself, for as long as it is stored."""
+        return run.job_type.results.encode(result, self._result_bytes)
 
     def _masked(self, faults: tuple[RowFault, ...]) -> tuple[RowFault, ...]:
         """The same faults; what is said about a row may be shown, what stands in it is run again."""
