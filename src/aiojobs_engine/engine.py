@@ -26,6 +26,7 @@ from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.intake import Source
 from aiojobs_engine.bulk.registry import JobRegistry
+from aiojobs_engine.bulk.report import ImportReport
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import StoredEvent
@@ -194,7 +195,7 @@ class Engine(Declaring, Composing):
     @overload
     async def dispatch(
         self, what: ImportType[Any], /, source: Source, **call: Unpack[ImportArguments]
-    ) -> JobHandle[None]: ...
+    ) -> JobHandle[ImportReport]: ...
     @overload
     async def dispatch(
         self,
