@@ -15,7 +15,7 @@ from aiojobs_engine.ports.backend import Enqueued, Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.metrics import MetricsCollector
 from aiojobs_engine.ports.observer import Observer
-from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.storage import Storages
 from aiojobs_engine.ports.tracing import FindTracing
 from aiojobs_engine.runtime.batcher import Batcher
 from aiojobs_engine.runtime.observing import Observing
@@ -61,7 +61,7 @@ class Session:
         self,
         store: Store,
         *,
-        storage: Storage,
+        storage: Storages,
         clock: Clock,
         settings: Settings,
         registry: JobRegistry,

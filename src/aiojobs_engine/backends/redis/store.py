@@ -89,6 +89,9 @@ class HomeStore(RedisControl, RedisCron, RedisExecutions, RedisInspector, RedisL
                 holder = cast("list[bytes]", answer)[0].decode()
                 told.append(Enqueued(holder, created=False))
                 continue
+            if answer == 0:
+                told.append(Enqueued(envelope.id, created=False, refused=True))
+                continue
             is_new = answer == 1 and first[envelope.id] is envelope
             stored = first[envelope.id] if answer == 1 else envelope_of(answer)
             told.append(Enqueued(envelope.id, is_new, not is_same_job(stored, envelope)))
