@@ -6,7 +6,7 @@ from aiojobs_engine.backends.redis import SpreadBackend
 from aiojobs_engine.backends.redis.address import read_address
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.testing.clock import ManualClock
-from aiojobs_engine.testing.conformance import BackendContract, RoomContract
+from aiojobs_engine.testing.conformance import BackendContract
 from tests.servers.groups import Cluster
 
 HOMES = 4
@@ -36,6 +36,5 @@ async def backend(clock: ManualClock, cluster: Cluster, prefix: str) -> AsyncIte
 class TestHomes(BackendContract): ...
 
 
-for name in [*vars(RoomContract), *ACROSS_HOMES]:  # this store can't bound queues yet
-    if name.startswith("test_"):
-        setattr(TestHomes, name, None)
+for name in ACROSS_HOMES:
+    setattr(TestHomes, name, None)

@@ -400,6 +400,23 @@ async def test_a_cron_entry_lies_with_its_queue_and_stays_when_that_changes(stag
     assert await stage.backend.crons() == []
 
 
+async def test_cron_entries_that_depend_on_each_other_share_a_home(stage: Stage) -> None:
+    def entry(name: str, queue: str, *after: str) -> CronEntry:
+        job = stage.envelope("", queue=queue)
+        return CronEntry(name=name, spec=CronSpec(expression="0 3 * * *"), job=job, depends_on=after)
+
+    store = stage.backend
+    assert isinstance(store, SpreadBackend)
+    await store.put_crons([entry("second", "default", "first"), entry("first", "other"), entry("alone", "b")])
+    await store.put_crons([entry("later", "q1", "to-come")])
+    await store.put_crons([entry("to-come", "other")])
+
+    names = [[record.entry.name for record in await each.crons()] for each in store._stores]
+    assert names == [["later", "to-come"], ["alone"], ["first", "second"], []]
+    with pytest.raises(ConfigError, match="'alone' depends on 'first', which lies in another home"):
+        await store.put_crons([entry("alone", "b", "first")])
+
+
 async def test_max_events_of_the_url_bounds_each_home(valkey_url: str) -> None:
     async with homes(f"{valkey_url}&max_events=100") as stage:
         for part in range(50):

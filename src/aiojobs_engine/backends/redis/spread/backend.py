@@ -9,6 +9,7 @@ from aiojobs_engine.backends.redis.home import Home, Times
 from aiojobs_engine.backends.redis.opening import close, open_checked
 from aiojobs_engine.backends.redis.spread.control import SpreadControl
 from aiojobs_engine.backends.redis.spread.cron import SpreadCron
+from aiojobs_engine.backends.redis.spread.executions import SpreadExecutions
 from aiojobs_engine.backends.redis.spread.inspector import SpreadInspector
 from aiojobs_engine.backends.redis.spread.limits import SpreadLimits
 from aiojobs_engine.backends.redis.spread.placement import Placement, home_tags
@@ -18,7 +19,9 @@ from aiojobs_engine.backends.redis.store import HomeStore
 from aiojobs_engine.ports.clock import Clock
 
 
-class SpreadBackend(SpreadWork, SpreadControl, SpreadCron, SpreadInspector, SpreadLimits, SpreadStream):
+class SpreadBackend(
+    SpreadWork, SpreadControl, SpreadCron, SpreadExecutions, SpreadInspector, SpreadLimits, SpreadStream
+):
     """A store in `address.homes` homes: what one script touches lies in one; each may have its own server.
 
     Attributes:

@@ -1,8 +1,9 @@
 """The store in several homes: cron entries, each in the home of its queue, and their fires."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiojobs_engine.backends.redis.spread.routes import Routes
+from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.ports.cron import CronEntry, CronFire, CronRecord, Fire, Fired
 
 
@@ -10,13 +11,20 @@ class SpreadCron(Routes):
     """`CronStore` in several homes; what each verb means stands in the port."""
 
     async def put_crons(self, entries: Sequence[CronEntry], *, takes_over: bool = True) -> list[bool]:
-        """Store entries, change or announce them; one that moves to another queue stays in its home."""
+        """Store entries, change or announce them; one that moves to another queue stays in its home.
+
+        Raises:
+            ConfigError: one depends on an entry that lies in another home.
+        """
         if not entries:
             return []
-        homes = await self._located_crons(entry.name for entry in entries)
+        names = [name for entry in entries for name in (entry.name, *entry.depends_on)]
+        homes = await self._located_crons(names)
+        given = {entry.name: entry for entry in entries}
+        if any(name not in homes for name in given):
+            homes |= {name: home for name, home in (await self._needed()).items() if name not in homes}
         for entry in entries:
-            if entry.name not in homes:
-                homes[entry.name] = self._placement.home_of(entry.job, entry.name)
+            self._place(entry, given, homes)
         return await self._split(
             [homes[entry.name] for entry in entries],
             entries,
@@ -67,6 +75,30 @@ class SpreadCron(Routes):
         """At most `limit` fires of an entry, the newest first."""
         (home,) = await self._homes_of_crons([name])
         return await self._stores[home].cron_history(name, limit, cursor)
+
+    def _place(self, entry: CronEntry, given: Mapping[str, CronEntry], homes: dict[str, int]) -> None:
+        """Give an entry the home of those that it depends on, for its jobs are bound to theirs."""
+        near = [name for name in entry.depends_on if name in homes]
+        if entry.name not in homes:
+            homes[entry.name] = homes[near[0]] if near else self._placement.home_of(entry.job, entry.name)
+        for name in entry.depends_on:
+            if name in given and name not in homes:
+                homes[name] = homes[entry.name]
+            if homes.get(name, homes[entry.name]) != homes[entry.name]:
+                raise ConfigError(
+                    f"the cron entry {entry.name!r} depends on {name!r}, which lies in another home, so no write "
+                    f"can bind their jobs: give both one queue under new names, or remove {entry.name!r} first"
+                )
+
+    async def _needed(self) -> dict[str, int]:
+        """The entries that stored ones depend on, and the homes of those."""
+        parts = await self._all(lambda store: store.crons())
+        return {
+            name: home
+            for home, records in enumerate(parts)
+            for record in records
+            for name in record.entry.depends_on
+        }
 
     async def _homes_of_crons(self, names: Sequence[str]) -> list[int]:
         """The homes of entries; the first one answers for those that are in none."""
