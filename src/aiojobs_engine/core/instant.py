@@ -21,8 +21,11 @@ def instant(moment: datetime) -> Instant:
 
 
 def moment(instant: Instant | int) -> datetime:
-    """The aware UTC datetime of an instant."""
-    return _EPOCH + timedelta(milliseconds=instant)
+    """The aware UTC datetime of an instant; the first or last there is for one that no datetime can show."""
+    try:
+        return _EPOCH + timedelta(milliseconds=instant)
+    except OverflowError:
+        return (datetime.min if instant < 0 else datetime.max).replace(tzinfo=UTC)
 
 
 def later(start: Instant, seconds: float) -> Instant:
