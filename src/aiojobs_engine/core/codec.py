@@ -259,7 +259,7 @@ def encode_json(value: object, owner: str, levels: int = DEPTH) -> bytes:
 
 
 def unstorable(arguments: Mapping[str, object], owner: str) -> PayloadError | None:
-    """Why JSON can't hold these arguments, with the name of the first at fault; None when none is by itself."""
+    """Why JSON can't hold these arguments, naming the first at fault; None when none is by itself."""
     for name, value in arguments.items():
         try:
             encode_json(value, f"{owner}: argument {name!r}", levels=DEPTH - 1)

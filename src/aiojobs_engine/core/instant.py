@@ -6,6 +6,7 @@ from typing import NewType
 Instant = NewType("Instant", int)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -25,7 +26,7 @@ def moment(instant: Instant | int) -> datetime:
     try:
         return _EPOCH + timedelta(milliseconds=instant)
     except OverflowError:
-        return (datetime.min if instant < 0 else datetime.max).replace(tzinfo=UTC)
+        return _FIRST if instant < 0 else _LAST
 
 
 def later(start: Instant, seconds: float) -> Instant:
