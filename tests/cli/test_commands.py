@@ -374,3 +374,32 @@ def test_commands_of_a_configured_app_need_no_database_that_is_there_already(cal
 
     assert (listed.code, listed.data) == (0, [])
     assert (types.code, types.data) == (0, [])
+
+
+def test_past_runs_are_listed_by_job_type_and_cron_entry(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIOJOBS_EXECUTION_LOG__HANDLERS", '["database"]')
+    job_id = call("dispatch", "app:engine", "greet", '{"name": "Ann"}').out.strip()
+    call("dispatch", "app:engine", "fail", '{"words": "token=hunter2hunter2"}')
+    assert call("worker", "app:engine", "--burst").code == 0
+    monkeypatch.delenv("AIOJOBS_EXECUTION_LOG__HANDLERS")
+
+    url = ("--url", "sqlite:///jobs.db")
+    (run,) = call("executions", *url, "--job", job_id, "--json").data
+    assert (run["type"], run["status"], run["output"]) == ("greet", "completed", '"Hello, Ann"')
+    assert "Hello, Ann" in call("executions", *url, "--type", "greet").out
+    shown = call("executions", *url).out
+    assert "ValueError: token=***" in shown
+    assert "hunter2" not in shown
+    assert call("executions", *url, "--cron", "nightly").err == "no runs\n"
+    assert call("executions", *url, "-n", "0").code == 2
+
+
+def test_without_an_execution_log_the_command_says_how_to_have_one(call: Call) -> None:
+    call("dispatch", "app:engine", "greet", '{"name": "Ann"}')
+
+    answer = call("executions", "--url", "sqlite:///jobs.db")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert "set execution_log.handlers" in answer.err

@@ -31,6 +31,7 @@ COMMANDS = {
     "queues": Entry("queues", "List queues, pause, resume, purge."),
     "dead": Entry("dead", "Jobs out of attempts: list, show, replay, purge."),
     "cron": Entry("cron", "Cron entries: list, preview, history, run, enable, disable, remove."),
+    "executions": Entry("executions", "List past runs, as the execution log keeps them."),
     "limits": Entry("limits", "Limits of queues and types: list, set, reset."),
     "types": Entry("overview", "List job types."),
     "workers": Entry("overview", "List workers."),

@@ -23,6 +23,7 @@ from aiojobs_engine.core.job import (
     check_keys,
     checked_options,
 )
+from aiojobs_engine.core.job_settings import JobSettings
 from aiojobs_engine.core.limits import checked_name, is_name
 from aiojobs_engine.core.outcome import Failed, Outcome, Succeeded
 from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
@@ -284,6 +285,7 @@ class JobRegistry:
     Attributes:
         types: by name, in the order of registration.
         crons: the cron entries by name, which is that of their job type.
+        configured: of the types that a configuration declares, what it says of them.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -291,6 +293,7 @@ class JobRegistry:
         self.ids = IdSource(clock or SystemClock())
         self.types: dict[str, JobType[..., Any]] = {}
         self.crons: dict[str, CronPlan] = {}
+        self.configured: dict[str, JobSettings] = {}
 
     def job(self, *misplaced: Never, **options: Unpack[TypeOptions]) -> JobDecorator:
         """Register the decorated function as a job type, named `module.function` unless `name` is given.

@@ -42,6 +42,10 @@ stores of other prefixes lie in other slots. On this page `{*}` is written for t
     aiojobs:{*}:types       hash    name -> its record as JSON                           nobody
     aiojobs:{*}:crons       hash    name -> entry and its state                          remove_crons
     aiojobs:{*}:fires:NAME  list    the newest fires of an entry, as JSON                remove_crons
+    aiojobs:{*}:executions  hash    end.token.job -> MessagePack of job, type, cron      its bound
+                                    entry and record of a run
+    aiojobs:{*}:executed    zset    where runs stand, by name: `a`, or `j`, `t` or `c`   with the run
+                                    and job, type or cron entry, then a byte of 0 and the run
 
 Scripts publish on the channels `…:wake`, when jobs became claimable, and `…:told`, when events were stored.
 

@@ -9,6 +9,7 @@ import msgspec
 
 from aiojobs_engine.backends.redis.control import RedisControl
 from aiojobs_engine.backends.redis.cron import RedisCron
+from aiojobs_engine.backends.redis.executions import RedisExecutions
 from aiojobs_engine.backends.redis.home import Home
 from aiojobs_engine.backends.redis.inspector import RedisInspector
 from aiojobs_engine.backends.redis.limits import RedisLimits
@@ -16,6 +17,7 @@ from aiojobs_engine.backends.redis.rows import (
     counters_of,
     counters_of_run,
     decode_envelopes,
+    decode_error,
     encode,
     encoded_counters,
     encoded_job,
@@ -51,8 +53,8 @@ for _flags in range(8):
         )
 
 
-class HomeStore(RedisControl, RedisCron, RedisInspector, RedisLimits, RedisStream):
-    """All six Protocols of the port in one home; who makes it opens and closes the client."""
+class HomeStore(RedisControl, RedisCron, RedisExecutions, RedisInspector, RedisLimits, RedisStream):
+    """All seven Protocols of the port in one home; who makes it opens and closes the client."""
 
     def __init__(self, home: Home, *, clock: Clock) -> None:
         """Let `clock` measure how long calls wait."""
@@ -86,6 +88,9 @@ class HomeStore(RedisControl, RedisCron, RedisInspector, RedisLimits, RedisStrea
             if isinstance(answer, list):
                 holder = cast("list[bytes]", answer)[0].decode()
                 told.append(Enqueued(holder, created=False))
+                continue
+            if answer == 0:
+                told.append(Enqueued(envelope.id, created=False, refused=True))
                 continue
             is_new = answer == 1 and first[envelope.id] is envelope
             stored = first[envelope.id] if answer == 1 else envelope_of(answer)
@@ -212,6 +217,7 @@ def _claim(envelope: Envelope, place: int, stored: bytes) -> Claim:
         counters=counters_of(state, envelope),
         cursor=None if rest.cursor is None else rest.cursor.encode(),
         cancelling=rest.cancelling,
+        failed_trace=None if rest.error is None else decode_error(rest.error).trace,
     )
 
 
