@@ -86,8 +86,8 @@ class SpreadCron(Routes):
                 homes[name] = homes[entry.name]
             if homes.get(name, homes[entry.name]) != homes[entry.name]:
                 raise ConfigError(
-                    f"the cron entry {entry.name!r} depends on {name!r}, which lies in another home, so no write "
-                    f"can bind their jobs: give both one queue under new names, or remove {entry.name!r} first"
+                    f"the cron entry {entry.name!r} depends on {name!r}, which lies in another home, so no "
+                    f"write can bind their jobs: remove {entry.name!r} first, or give it another name"
                 )
 
     async def _needed(self) -> dict[str, int]:
