@@ -155,6 +155,7 @@ MEANINGS = {
     "telemetry.tracing": "make spans as soon as the program has set a tracer provider",
     "telemetry.trace_parenting": "whether runs begin traces, linked to their dispatches, or go on in theirs",
     "telemetry.trace_settlements": "a span for each write of outcomes, too",
+    "telemetry.trace_claims": "a span for each claim that brought jobs, too",
     "telemetry.log_format": "how `worker` writes its logs; see `--log-format`",
     "telemetry.trace_exporter": "where `worker` sends spans when the program has set no tracer provider",
     "telemetry.metrics": "figures go to the engine's collector, or to the meter provider of the program",

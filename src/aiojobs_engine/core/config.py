@@ -249,6 +249,7 @@ class TelemetrySettings(Section, frozen=True, kw_only=True):
         trace_parenting: a run is the root of a trace that links to its dispatch (`link`), or goes on in the
             trace of its dispatch (`parent`).
         trace_settlements: a span for each write of outcomes, too.
+        trace_claims: a span for each claim that brought jobs, too.
         log_format: how the command `worker` writes its logs.
         trace_exporter: where the command `worker` sends spans when the program has set no tracer provider.
         metrics: figures go to the engine's collector, or where the program has set a meter provider.
@@ -257,6 +258,7 @@ class TelemetrySettings(Section, frozen=True, kw_only=True):
     tracing: bool = True
     trace_parenting: Literal["link", "parent"] = "link"
     trace_settlements: bool = True
+    trace_claims: bool = False
     metrics: bool = True
     log_format: Literal["text", "json"] = "text"
     trace_exporter: Literal["none", "otlp", "console"] = "none"

@@ -174,7 +174,7 @@ class Worker:
     def _make_scheduler(self, crons: Sequence[CronEntry]) -> Scheduler:
         environment = self._settings.worker.environment
         return Scheduler(
-            self._store, self._clock, own=crons, environment=environment, tracing=self._observing.tracing
+            self._store, self._clock, own=crons, environment=environment, observing=self._observing
         )
 
     def _make_watchdog(self, rescue: Rescue) -> Watchdog:

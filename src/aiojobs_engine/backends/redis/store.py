@@ -17,6 +17,7 @@ from aiojobs_engine.backends.redis.rows import (
     counters_of,
     counters_of_run,
     decode_envelopes,
+    decode_error,
     encode,
     encoded_counters,
     encoded_job,
@@ -216,6 +217,7 @@ def _claim(envelope: Envelope, place: int, stored: bytes) -> Claim:
         counters=counters_of(state, envelope),
         cursor=None if rest.cursor is None else rest.cursor.encode(),
         cancelling=rest.cancelling,
+        failed_trace=None if rest.error is None else decode_error(rest.error).trace,
     )
 
 
