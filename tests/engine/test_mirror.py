@@ -277,3 +277,4 @@ async def test_a_table_that_is_locked_for_a_while_loses_nothing(tables: Path) ->
         await t.drain()
         await t.advance(30)
         await until(tables, "SELECT id, state FROM job", [(handle.id, "completed")])
+    assert tries > 2
