@@ -179,7 +179,7 @@ def test_purge_removes_jobs_that_have_ended(call: Call) -> None:
     _work(call)
     _dispatched(call, "greet", '{"name": "Bo"}')
 
-    assert "1 jobs removed" in call("jobs", "purge", *URL, "--status", "completed").err
+    assert "1 job removed" in call("jobs", "purge", *URL, "--status", "completed").err
     assert [job["status"] for job in call("jobs", "list", *URL, "--json").data] == ["pending"]
 
 
@@ -191,7 +191,7 @@ def test_queues_are_listed_paused_resumed_and_purged(call: Call) -> None:
     assert (queue["name"], queue["paused"], queue["counts"]) == ("mail", True, {"pending": 1})
     assert call("queues", "resume", "mail", *URL).code == 0
     assert "mail" in call("queues", "list", *URL).out
-    assert "1 jobs removed" in call("queues", "purge", "app:engine", "mail").err
+    assert "1 job removed" in call("queues", "purge", "app:engine", "mail").err
     assert call("jobs", "list", *URL, "--json").data == []
 
 
@@ -208,9 +208,9 @@ def test_dead_jobs_are_listed_shown_replayed_and_purged(call: Call) -> None:
     assert call("dead", "replay", job_id, *URL).code == 0
     assert call("jobs", "show", job_id, *URL, "--json").data["epoch"] == 1
     _work(call)
-    assert "1 jobs run again" in call("dead", "replay", *URL, "--all").err
+    assert "1 job replayed" in call("dead", "replay", *URL, "--all").err
     _work(call)
-    assert "1 jobs removed" in call("dead", "purge", *URL).err
+    assert "1 job removed" in call("dead", "purge", *URL).err
     assert call("dead", "list", *URL, "--json").data == []
 
 
@@ -349,7 +349,7 @@ def test_dead_jobs_are_grouped_edited_and_replayed_at_a_rate(call: Call) -> None
         == job["id"]
     )
     replayed = call("dead", "replay", "app:engine", "--all", "--rate", "1000")
-    assert (replayed.code, "2 jobs run again" in replayed.err) == (0, True)
+    assert (replayed.code, "2 jobs replayed" in replayed.err) == (0, True)
     assert call("dead", "edit", "app:engine", job["id"], "[1]").code == 2
     assert call("dead", "list", "app:engine", "--since", "yesterday").code == 2
 
@@ -374,3 +374,32 @@ def test_commands_of_a_configured_app_need_no_database_that_is_there_already(cal
 
     assert (listed.code, listed.data) == (0, [])
     assert (types.code, types.data) == (0, [])
+
+
+def test_past_runs_are_listed_by_job_type_and_cron_entry(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIOJOBS_EXECUTION_LOG__HANDLERS", '["database"]')
+    job_id = call("dispatch", "app:engine", "greet", '{"name": "Ann"}').out.strip()
+    call("dispatch", "app:engine", "fail", '{"words": "token=hunter2hunter2"}')
+    assert call("worker", "app:engine", "--burst").code == 0
+    monkeypatch.delenv("AIOJOBS_EXECUTION_LOG__HANDLERS")
+
+    url = ("--url", "sqlite:///jobs.db")
+    (run,) = call("executions", *url, "--job", job_id, "--json").data
+    assert (run["type"], run["status"], run["output"]) == ("greet", "completed", '"Hello, Ann"')
+    assert "Hello, Ann" in call("executions", *url, "--type", "greet").out
+    shown = call("executions", *url).out
+    assert "ValueError: token=***" in shown
+    assert "hunter2" not in shown
+    assert call("executions", *url, "--cron", "nightly").err == "no runs\n"
+    assert call("executions", *url, "-n", "0").code == 2
+
+
+def test_without_an_execution_log_the_command_says_how_to_have_one(call: Call) -> None:
+    call("dispatch", "app:engine", "greet", '{"name": "Ann"}')
+
+    answer = call("executions", "--url", "sqlite:///jobs.db")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert "set execution_log.handlers" in answer.err

@@ -6,7 +6,7 @@ from aiojobs_engine.backends.redis import RedisBackend
 from aiojobs_engine.backends.redis.address import read_address
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.testing.clock import ManualClock
-from aiojobs_engine.testing.conformance import BackendContract, RoomContract
+from aiojobs_engine.testing.conformance import BackendContract
 
 
 @pytest.fixture
@@ -24,8 +24,3 @@ async def backend(clock: ManualClock, store_url: str) -> AsyncIterator[RedisBack
 
 @pytest.mark.case("R19", "R20", "R21")
 class TestRedis(BackendContract): ...
-
-
-for name in vars(RoomContract):  # this store can't bound queues yet
-    if name.startswith("test_"):
-        setattr(TestRedis, name, None)

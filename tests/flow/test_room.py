@@ -10,6 +10,13 @@ from tests.engine.tasks import begin
 QUEUES = {"queues": {"default": {"max_pending": 2}}}
 
 
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """An engine on each store."""
+    urls = {"memory": "memory://", "sqlite": "sqlite:///jobs.db"}
+    return Engine(urls.get(request.param) or request.getfixturevalue("valkey_url"))
+
+
 def working(engine: Engine) -> object:
     @engine.job(name="work")
     async def work(n: int) -> int:

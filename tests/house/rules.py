@@ -37,6 +37,7 @@ _SQL = re.compile(
     r"|(create|drop|alter)\s+(temp\s+|unique\s+|virtual\s+)*(table|index|view|trigger))\b",
     re.IGNORECASE | re.DOTALL,
 )
+_SHARED_SQL = re.compile(r"^ *--: (\w+)$", re.MULTILINE)
 _ASSERTS = re.compile(r"assert|raises|warns|expect|check|run_state_machine|fail")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -112,8 +113,12 @@ def asserts_nothing(source: Source) -> Iterator[str]:
 
 
 def sql_files(statements: list[Source], code: list[Source]) -> Iterator[str]:
-    """Each statement file is named in the code, by stem or file name, and each file named is there."""
+    """Each statement file is named in the code, by stem or file name, and each file named is there.
+
+    A shared part is named by the statements that it stands in.
+    """
     literals = {_literal(node) for source in code for node in ast.walk(source.tree)}
+    literals |= {name for source in statements for name in _SHARED_SQL.findall(source.text)}
     files = {PurePosixPath(source.path) for source in statements}
     for file in sorted(files):
         if not {file.stem, file.name, f"sql/{file.name}"} & literals:

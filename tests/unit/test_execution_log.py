@@ -11,9 +11,13 @@ import msgspec
 import pytest
 
 from aiojobs_engine import ConfigError, Engine, JobContext, Retry, Secret, Snooze
+from aiojobs_engine.backends.memory import MemoryBackend
+from aiojobs_engine.backends.sqlite import SqliteBackend
 from aiojobs_engine.core.instant import moment
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.state import Status
+from aiojobs_engine.ports.executions import ExecutionFilter
+from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.telemetry.execution_database import ExecutionDatabase
 from aiojobs_engine.telemetry.execution_files import ExecutionFiles, line_of
 from aiojobs_engine.telemetry.execution_log import QUEUE, ExecutionLog, ExecutionRecord
@@ -341,28 +345,57 @@ async def test_a_directory_that_can_not_be_made_is_an_error_of_the_handler(tmp_p
         await files(tmp_path)([record(1)])
 
 
-async def test_the_database_keeps_so_many_and_so_long(tmp_path: Path) -> None:
+async def test_the_database_keeps_so_many_and_so_long() -> None:
     clock = ManualClock()
-    database = ExecutionDatabase(str(tmp_path / "log.db"), keep=10, age=1e9, clock=clock)
-    database.add([record(number) for number in range(1000)])
-    database.add([record(number) for number in range(1000, 1500)])
-    assert len(await database.history({}, 10_000)) <= 510
+    store = MemoryBackend(clock=clock)
+    await store.open()
+    database = ExecutionDatabase(store, keep=10, age=1e9)
+    await database([record(number) for number in range(1000)])
+    assert [each.job_id for each in await database.history({}, 10_000)][:2] == ["job-999", "job-998"]
+    assert len(await database.history({}, 10_000)) == 10
 
     await clock.advance(1e6)
-    old = ExecutionDatabase(str(tmp_path / "log.db"), keep=10_000, age=10, clock=clock)
-    old.add([record(1, ended_at=moment(clock.now()), job_id="new")])
+    old = ExecutionDatabase(store, keep=10_000, age=10)
+    await old([record(1, ended_at=moment(clock.now()), job_id="new")])
     assert [each.job_id for each in await old.history({}, 10)] == ["new"]
 
 
-async def test_processes_share_a_database(tmp_path: Path) -> None:
-    first, second = (
-        ExecutionDatabase(str(tmp_path / "log.db"), keep=1000, age=1e9, clock=CLOCK) for _ in range(2)
-    )
-    await first([record(1)])
-    await second([record(2)])
+async def test_a_process_without_settings_reads_what_another_wrote_to_the_store(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    writing = Engine(url, config={"execution_log": {"handlers": ["database"]}, "listeners": {"log": False}})
 
-    assert [each.job_id for each in await first.history({"type": "work"}, 10)] == ["job-2", "job-1"]
-    assert await first.history({"job_id": "job-1", "type": "other"}, 10) == []
+    @writing.job(name="work")
+    async def work() -> str:
+        return "done"
+
+    async with writing:
+        handle = await writing.dispatch(work)
+        await writing.worker(burst=True).run()
+    async with Engine(url) as reading:
+        (found,) = await reading.executions.history(job_id=handle.id)
+        assert await reading.executions.history(job_id="nobody") == []
+
+    assert (found.type, found.output, found.status) == ("work", '"done"', "completed")
+
+
+async def test_a_run_costs_no_transaction_of_its_own_in_the_store(tmp_path: Path) -> None:
+    counts: dict[bool, int] = {}
+    for is_logged in (False, True):
+        store = SqliteBackend(tmp_path / f"{is_logged}.db", clock=SystemClock(), durability="normal")
+        handlers = ["database"] if is_logged else []
+        config = {"execution_log": {"handlers": handlers}, "listeners": {"log": False}}
+        engine = Engine(backend=store, config=config)
+        work = engine.job(name="work")(_nothing)
+        async with engine:
+            await engine.dispatch_many(work.job() for _ in range(1000))
+            await engine.worker(burst=True).run()
+            counts[is_logged] = store.work.transactions
+            assert len(await store.executions(ExecutionFilter(), 10_000)) == 1000 * is_logged
+
+    assert counts[True] - counts[False] <= 60
+
+
+async def _nothing() -> None: ...
 
 
 @pytest.mark.parametrize("limit", [0, -1, 10_001, 10**9, True, "5", 1.5])

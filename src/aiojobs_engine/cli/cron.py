@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import click
 
 from aiojobs_engine.cli.lazy import NamingGroup
-from aiojobs_engine.cli.listings import Short, gathered, limit_options, many_more
+from aiojobs_engine.cli.listings import Page, Table, page_options
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
-from aiojobs_engine.cli.output import note, print_json, print_table
-from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.cli.output import note, print_json
+from aiojobs_engine.desks.cron_views import CronRun, CronStatus
 
 COLUMNS = ("name", "expression", "zone", "type", "state", "next", "last", "outcome", "job")
 RUN_COLUMNS = ("at", "fired", "outcome", "job", "status", "missed since")
@@ -25,7 +25,7 @@ def cron_command() -> None:
 @url_option
 def list_command(target: str | None, url: str | None, *, as_json: bool) -> None:
     """List entries with their next and last fire, in UTC."""
-    for entry in _ENTRIES.show(target, url, as_json=as_json):
+    for entry in _ENTRIES.show(lambda engine: engine.cron.list(), target, url, as_json=as_json):
         if entry.problem and not as_json:
             note(f"{entry.name}: {entry.problem}")
 
@@ -52,29 +52,19 @@ def preview_command(arguments: tuple[str, ...], url: str | None, *, number: int,
 
 @cron_command.command("history")
 @click.argument("arguments", nargs=-1, metavar="[TARGET] NAME")
-@limit_options
+@page_options
 @json_option
 @url_option
-def history_command(
-    arguments: tuple[str, ...], url: str | None, limit: int, cursor: str | None, *, every: bool, as_json: bool
-) -> None:
+def history_command(arguments: tuple[str, ...], url: str | None, page: Page, *, as_json: bool) -> None:
     """List the fires of an entry, the newest first, and what became of them."""
     target, (name,) = _one(arguments, url)
-
-    async def work() -> None:
-        async with opened(target, url) as engine:
-            fires, following = await gathered(
-                lambda size, after: engine.cron.history(name, limit=size, cursor=after),
-                None if every else limit,
-                cursor,
-            )
-        if as_json:
-            print_json(fires)
-        else:
-            print_table(RUN_COLUMNS, [run_row(fire) for fire in fires], empty="no fires yet")
-        many_more(fires, following)
-
-    run(work)
+    Table(columns=RUN_COLUMNS, row=run_row, empty="no fires yet").show_page(
+        lambda engine, size, after: engine.cron.history(name, limit=size, cursor=after),
+        target,
+        url,
+        page,
+        as_json=as_json,
+    )
 
 
 @cron_command.command("run")
@@ -142,14 +132,19 @@ def row(entry: CronStatus) -> tuple[object, ...]:
         state,
         entry.next_at,
         None if last is None else last.at,
-        None if last is None else last.outcome,
+        None if last is None else outcome(last),
         None if last is None else last.status,
     )
 
 
 def run_row(fire: CronRun) -> tuple[object, ...]:
     """The cells of one fire under `RUN_COLUMNS`."""
-    return fire.at, fire.fired_at, fire.outcome, fire.job_id, fire.status, fire.missed_from
+    return fire.at, fire.fired_at, outcome(fire), fire.job_id, fire.status, fire.missed_from
+
+
+def outcome(fire: CronRun) -> str:
+    """What became of a fire, in a cell."""
+    return fire.outcome if fire.waits_for is None else f"{fire.outcome}: waits for {fire.waits_for}"
 
 
 def _switch(arguments: tuple[str, ...], url: str | None, *, every: bool, is_enabled: bool) -> None:
@@ -180,4 +175,4 @@ def _one(arguments: tuple[str, ...], url: str | None) -> tuple[str | None, Seque
     return target, names
 
 
-_ENTRIES = Short(read=lambda engine: engine.cron.list(), columns=COLUMNS, row=row, empty="no cron entries")
+_ENTRIES = Table(columns=COLUMNS, row=row, empty="no cron entries")

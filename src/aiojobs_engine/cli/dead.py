@@ -9,11 +9,12 @@ import msgspec
 
 from aiojobs_engine.cli.jobs import confirm, each, one_id, show
 from aiojobs_engine.cli.lazy import NamingGroup
-from aiojobs_engine.cli.listings import gathered, limit_options, many_more
+from aiojobs_engine.cli.listings import Page, Table, page_options
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
 from aiojobs_engine.cli.output import note, print_json, print_table
 from aiojobs_engine.core.fingerprint import fingerprint
 from aiojobs_engine.core.status import JobStatus
+from aiojobs_engine.core.wording import counted
 from aiojobs_engine.engine import Engine
 
 COLUMNS = ("id", "type", "queue", "reason", "fingerprint", "attempts", "crashes", "ended", "error")
@@ -57,35 +58,18 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @dead_command.command("list")
 @click.argument("target", required=False)
 @filter_options
-@limit_options
+@page_options
 @json_option
 @url_option
-def list_command(
-    target: str | None,
-    url: str | None,
-    limit: int,
-    cursor: str | None,
-    *,
-    every: bool,
-    as_json: bool,
-    **filters: Any,
-) -> None:
+def list_command(target: str | None, url: str | None, page: Page, *, as_json: bool, **filters: Any) -> None:
     """List dead jobs, the newest first."""
-
-    async def work() -> None:
-        async with opened(target, url) as engine:
-            jobs, more = await gathered(
-                lambda size, after: engine.dead.list(**filters, limit=size, cursor=after),
-                None if every else limit,
-                cursor,
-            )
-        if as_json:
-            print_json([_marked(job) for job in jobs])
-        else:
-            print_table(COLUMNS, [_row(job) for job in jobs], empty="no dead jobs")
-        many_more(jobs, more)
-
-    run(work)
+    Table(columns=COLUMNS, row=_row, empty="no dead jobs", to_json=_print_marked).show_page(
+        lambda engine, size, after: engine.dead.list(**filters, limit=size, cursor=after),
+        target,
+        url,
+        page,
+        as_json=as_json,
+    )
 
 
 @dead_command.command("groups")
@@ -189,12 +173,12 @@ def replay_command(
             if ids:
                 return await each(engine, ids, act, "runs again")
             if rate is None:
-                note(f"{await engine.dead.replay(**filters, limit=limit):,} jobs run again")
+                note(f"{counted(await engine.dead.replay(**filters, limit=limit), 'job')} replayed")
                 return 0
             done = await engine.dead.replay_slowly(rate, stop_after=stop_after, limit=limit, **filters)
-        note(f"{done.count:,} jobs run again, {done.failed:,} of them are dead again")
+        note(f"{counted(done.count, 'job')} replayed, {done.failed:,} of them dead again")
         if done.stopped:
-            note(f"stopped: too many failures came back; {done.left:,} jobs were left as they are")
+            note(f"stopped: too many failures came back; {counted(done.left, 'job')} left as they are")
         return int(done.stopped)
 
     return run(work)
@@ -211,7 +195,7 @@ def purge_command(target: str | None, url: str | None, *, yes: bool, **filters: 
 
     async def work() -> None:
         async with opened(target, url) as engine:
-            note(f"{await engine.dead.purge(**filters):,} jobs removed")
+            note(f"{counted(await engine.dead.purge(**filters), 'job')} removed")
 
     run(work)
 
@@ -223,8 +207,10 @@ def _id_and_json(arguments: tuple[str, ...], url: str | None) -> tuple[str | Non
     return target, rest
 
 
-def _marked(job: JobStatus) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(job), "fingerprint": fingerprint(job.type, job.error)}
+def _print_marked(jobs: list[JobStatus]) -> None:
+    print_json(
+        [{**msgspec.structs.asdict(job), "fingerprint": fingerprint(job.type, job.error)} for job in jobs]
+    )
 
 
 def _first(message: str) -> str:

@@ -8,11 +8,12 @@ import click
 from aiojobs_engine.cli.imports import report
 from aiojobs_engine.cli.jobs import one_id
 from aiojobs_engine.cli.lazy import NamingGroup
-from aiojobs_engine.cli.listings import gathered, limit_options, many_more
+from aiojobs_engine.cli.listings import Page, Table, page_options
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
-from aiojobs_engine.cli.output import note, print_json, print_table
+from aiojobs_engine.cli.output import note
 from aiojobs_engine.cli.running import hint_at_workers, until_final
 from aiojobs_engine.core.status import JobFailure
+from aiojobs_engine.core.wording import counted
 
 COLUMNS = ("row", "key", "field", "reason", "attempts", "resolved")
 
@@ -25,38 +26,23 @@ def failures_command() -> None:
 @failures_command.command("list")
 @click.argument("arguments", nargs=-1, metavar="[TARGET] JOB")
 @click.option("--unresolved", is_flag=True, help="Only rows that no retry has mended.")
-@limit_options
+@page_options
 @json_option
 @url_option
 def list_command(
-    arguments: tuple[str, ...],
-    url: str | None,
-    limit: int,
-    cursor: str | None,
-    *,
-    unresolved: bool,
-    every: bool,
-    as_json: bool,
+    arguments: tuple[str, ...], url: str | None, page: Page, *, unresolved: bool, as_json: bool
 ) -> None:
     """List the failed rows of JOB, in row order."""
     target, (job_id,) = one_id(arguments, url)
-
-    async def work() -> None:
-        async with opened(target, url) as engine:
-            failures, more = await gathered(
-                lambda size, after: engine.failures.list(
-                    job_id, unresolved=unresolved, limit=size, cursor=after
-                ),
-                None if every else limit,
-                cursor,
-            )
-        if as_json:
-            print_json(failures)
-        else:
-            print_table(COLUMNS, [row(failure) for failure in failures], empty="no failed rows")
-        many_more(failures, more)
-
-    run(work)
+    Table(columns=COLUMNS, row=row, empty="no failed rows").show_page(
+        lambda engine, size, after: engine.failures.list(
+            job_id, unresolved=unresolved, limit=size, cursor=after
+        ),
+        target,
+        url,
+        page,
+        as_json=as_json,
+    )
 
 
 @failures_command.command("export")
@@ -79,7 +65,7 @@ def export_command(arguments: tuple[str, ...], url: str | None, *, every: bool) 
         async with opened(target, url) as engine:
             to = sys.stdout.buffer if file is None else file
             count = await engine.failures.export(rest[0], to, unresolved=not every)
-        note(f"{count:,} rows written{f' to {file}' if file else ''}")
+        note(f"{counted(count, 'row')} written{f' to {file}' if file else ''}")
 
     run(work)
 

@@ -8,11 +8,12 @@ import click
 
 from aiojobs_engine.cli.faults import WorkFailed
 from aiojobs_engine.cli.lazy import NamingGroup
-from aiojobs_engine.cli.listings import gathered, limit_options, many_more
+from aiojobs_engine.cli.listings import Page, Table, page_options
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
-from aiojobs_engine.cli.output import duration, note, print_facts, print_json, print_table, shown
+from aiojobs_engine.cli.output import duration, note, print_facts, print_json, shown
 from aiojobs_engine.core.errors import EngineError
 from aiojobs_engine.core.status import JobStatus
+from aiojobs_engine.core.wording import counted
 from aiojobs_engine.engine import Engine
 
 COLUMNS = ("id", "type", "status", "queue", "done", "failed", "attempts", "created", "message")
@@ -46,38 +47,22 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--parent", "parent_id", metavar="ID", help="Only chunks of this bulk job, or members of this batch."
 )
 @click.option("--chunks", is_flag=True, help="Chunks of bulk jobs and members of batches, too.")
-@limit_options
+@page_options
 @json_option
 @url_option
 def list_command(
-    target: str | None,
-    url: str | None,
-    limit: int,
-    cursor: str | None,
-    *,
-    every: bool,
-    chunks: bool,
-    as_json: bool,
-    **filters: Any,
+    target: str | None, url: str | None, page: Page, *, chunks: bool, as_json: bool, **filters: Any
 ) -> None:
     """List jobs, the newest first; chunks and members only with --chunks or --parent."""
-
-    async def work() -> None:
-        filters["status"] = filters["status"] or None
-        async with opened(target, url) as engine:
-            jobs, more = await gathered(
-                lambda size, after: engine.jobs.list(**filters, limit=size, cursor=after),
-                None if every else limit,
-                cursor,
-                wanted=lambda job: chunks or filters["parent_id"] is not None or job.parent_id is None,
-            )
-        if as_json:
-            print_json(jobs)
-        else:
-            print_table(COLUMNS, [row(job) for job in jobs], empty="no jobs")
-        many_more(jobs, more)
-
-    run(work)
+    filters["status"] = filters["status"] or None
+    Table(columns=COLUMNS, row=row, empty="no jobs").show_page(
+        lambda engine, size, after: engine.jobs.list(**filters, limit=size, cursor=after),
+        target,
+        url,
+        page,
+        as_json=as_json,
+        wanted=lambda job: chunks or filters["parent_id"] is not None or job.parent_id is None,
+    )
 
 
 @jobs_command.command("show")
@@ -130,7 +115,7 @@ def purge_command(target: str | None, url: str | None, *, yes: bool, **filters: 
         filters["status"] = filters["status"] or None
         async with opened(target, url) as engine:
             count = await engine.jobs.purge(**filters)
-        note(f"{count:,} jobs removed")
+        note(f"{counted(count, 'job')} removed")
 
     run(work)
 

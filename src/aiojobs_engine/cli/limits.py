@@ -5,7 +5,7 @@ from typing import get_args
 import click
 
 from aiojobs_engine.cli.lazy import NamingGroup
-from aiojobs_engine.cli.listings import Short
+from aiojobs_engine.cli.listings import Table
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
 from aiojobs_engine.cli.output import note
 from aiojobs_engine.core.gates import Overflow
@@ -28,7 +28,7 @@ def limits_command() -> None:
 @url_option
 def list_command(target: str | None, url: str | None, *, as_json: bool) -> None:
     """List limits, and how much room they leave."""
-    _LIMITS.show(target, url, as_json=as_json)
+    _LIMITS.show(lambda engine: engine.limits.list(), target, url, as_json=as_json)
 
 
 @limits_command.command("set")
@@ -113,4 +113,4 @@ def _row(limit: LimitStatus) -> tuple[object, ...]:
     )
 
 
-_LIMITS = Short(read=lambda engine: engine.limits.list(), columns=_COLUMNS, row=_row, empty="no limits")
+_LIMITS = Table(columns=_COLUMNS, row=_row, empty="no limits")

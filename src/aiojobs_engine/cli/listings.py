@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import wraps
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import click
 
@@ -16,8 +17,21 @@ T = TypeVar("T")
 _SHOWN = 50
 
 
-def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--limit`, `--all` and `--cursor`."""
+class Page(NamedTuple):
+    """Which part of a listing: at most `limit` items (None: all), after the cursor."""
+
+    limit: int | None
+    cursor: str | None
+
+
+def page_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--limit`, `--all` and `--cursor`, which become the parameter `page`."""
+
+    @wraps(command)
+    def paged(*args: Any, limit: int, every: bool, cursor: str | None, **options: Any) -> Any:
+        return command(*args, page=Page(None if every else limit, cursor), **options)
+
+    made: Callable[..., Any] = paged
     for option in (
         click.option("--cursor", help="Go on where a listing stopped."),
         click.option("--all", "every", is_flag=True, help="All of them."),
@@ -30,60 +44,73 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="At most so many.",
         ),
     ):
-        command = option(command)
-    return command
+        made = option(made)
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Short(Generic[T]):
-    """A listing that is always shown as a whole: how to read it, and its table.
+class Table(Generic[T]):
+    """How a listing is shown.
 
     Attributes:
+        empty: what is said instead of a table without rows.
         to_json: prints the items for `--json`.
     """
 
-    read: Callable[[Engine], Listing[T]]
     columns: Sequence[str]
     row: Callable[[T], Sequence[object]]
     empty: str
     to_json: Callable[[list[T]], None] = print_json
 
-    def show(self, target: str | None, url: str | None, *, as_json: bool) -> list[T]:
+    def show(
+        self, read: Callable[[Engine], Listing[T]], target: str | None, url: str | None, *, as_json: bool
+    ) -> list[T]:
         """Print all items; what they are."""
 
         async def work() -> list[T]:
             async with opened(target, url) as engine:
-                return [item async for item in self.read(engine)]
+                return [item async for item in read(engine)]
 
         items = run(work)
+        self._print(items, as_json=as_json)
+        return items
+
+    def show_page(
+        self,
+        read: Callable[[Engine, int, str | None], Listing[T]],
+        target: str | None,
+        url: str | None,
+        page: Page,
+        *,
+        as_json: bool,
+        wanted: Callable[[T], bool] | None = None,
+    ) -> None:
+        """Print the `wanted` items of a page, and whether more follow; `read` takes a limit and a cursor."""
+
+        async def work() -> tuple[list[T], str | None]:
+            async with opened(target, url) as engine:
+                return await _gathered(lambda size, after: read(engine, size, after), page, wanted)
+
+        items, more = run(work)
+        self._print(items, as_json=as_json)
+        if more is not None:
+            note(f"the first {len(items):,} are shown; more with --all, --limit N or --cursor {more}")
+
+    def _print(self, items: list[T], *, as_json: bool) -> None:
         if as_json:
             self.to_json(items)
         else:
             print_table(self.columns, [self.row(item) for item in items], empty=self.empty)
-        return items
 
 
-async def gathered(
-    read: Callable[[int, str | None], Listing[T]],
-    limit: int | None,
-    cursor: str | None,
-    *,
-    wanted: Callable[[T], bool] | None = None,
+async def _gathered(
+    read: Callable[[int, str | None], Listing[T]], page: Page, wanted: Callable[[T], bool] | None
 ) -> tuple[list[T], str | None]:
-    """At most `limit` items after the cursor (None: all), and the cursor of the next, None at the end.
-
-    `read` makes a listing of a limit and a cursor; only `wanted` items count.
-    """
+    limit, cursor = page
     items: list[T] = []
     while True:
-        page = await read(LARGEST_PAGE if limit is None else min(LARGEST_PAGE, limit - len(items)), cursor)
-        items += page.items if wanted is None else filter(wanted, page.items)
-        cursor = page.next_cursor
+        found = await read(LARGEST_PAGE if limit is None else min(LARGEST_PAGE, limit - len(items)), cursor)
+        items += found.items if wanted is None else filter(wanted, found.items)
+        cursor = found.next_cursor
         if cursor is None or (limit is not None and len(items) >= limit):
             return items, cursor
-
-
-def many_more(items: Sequence[object], cursor: str | None) -> None:
-    """Say that a listing was cut."""
-    if cursor is not None:
-        note(f"the first {len(items):,} are shown; more with --all, --limit N or --cursor {cursor}")

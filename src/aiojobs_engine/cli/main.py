@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from aiojobs_engine.cli.lazy import Entry, LazyGroup
 
@@ -30,6 +31,7 @@ COMMANDS = {
     "queues": Entry("queues", "List queues, pause, resume, purge."),
     "dead": Entry("dead", "Jobs out of attempts: list, show, replay, purge."),
     "cron": Entry("cron", "Cron entries: list, preview, history, run, enable, disable, remove."),
+    "executions": Entry("executions", "List past runs, as the execution log keeps them."),
     "limits": Entry("limits", "Limits of queues and types: list, set, reset."),
     "types": Entry("overview", "List job types."),
     "workers": Entry("overview", "List workers."),
@@ -70,6 +72,9 @@ def run(arguments: Sequence[str]) -> int:
         return _hung_up() if left.code == FAILED else DONE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
+    except NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return WRONG_USAGE
     except Exception as error:  # noqa: BLE001 - the one place that shows errors to people
         if _TRACEBACK in arguments:
             traceback.print_exc()

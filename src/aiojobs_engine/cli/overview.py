@@ -2,7 +2,7 @@
 
 import click
 
-from aiojobs_engine.cli.listings import Short
+from aiojobs_engine.cli.listings import Table
 from aiojobs_engine.cli.opening import engine_for, json_option, run, url_option
 from aiojobs_engine.cli.output import duration, note, print_facts, print_json, print_schemas
 from aiojobs_engine.core.errors import BackendError
@@ -21,7 +21,7 @@ _WORKER_COLUMNS = ("worker", "host", "pid", "queues", "running", "slots", "start
 @url_option
 def types_command(target: str | None, url: str | None, *, as_json: bool) -> None:
     """List job types: those that workers published, and those of TARGET."""
-    _TYPES.show(target, url, as_json=as_json)
+    _TYPES.show(lambda engine: engine.types.list(), target, url, as_json=as_json)
 
 
 @click.command("workers")
@@ -30,7 +30,7 @@ def types_command(target: str | None, url: str | None, *, as_json: bool) -> None
 @url_option
 def workers_command(target: str | None, url: str | None, *, as_json: bool) -> None:
     """List workers as they announce themselves."""
-    _WORKERS.show(target, url, as_json=as_json)
+    _WORKERS.show(lambda engine: engine.workers.list(), target, url, as_json=as_json)
 
 
 @click.command("health")
@@ -98,13 +98,10 @@ def _print_health(health: Health) -> None:
         note(f"problem: {problem}")
 
 
-_TYPES = Short(
-    read=lambda engine: engine.types.list(),
+_TYPES = Table(
     columns=_TYPE_COLUMNS,
     row=_type_row,
     empty="no job types",
     to_json=print_schemas,
 )
-_WORKERS = Short(
-    read=lambda engine: engine.workers.list(), columns=_WORKER_COLUMNS, row=worker_row, empty="no workers"
-)
+_WORKERS = Table(columns=_WORKER_COLUMNS, row=worker_row, empty="no workers")

@@ -4,10 +4,11 @@ import click
 
 from aiojobs_engine.cli.jobs import confirm
 from aiojobs_engine.cli.lazy import NamingGroup
-from aiojobs_engine.cli.listings import Short
+from aiojobs_engine.cli.listings import Table
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
 from aiojobs_engine.cli.output import duration, note
 from aiojobs_engine.core.state import FINAL, Status
+from aiojobs_engine.core.wording import counted
 from aiojobs_engine.ports.inspector import QueueStats
 
 COLUMNS = ("queue", "state", "pending", "processing", "waiting", "later", "ended", "failed", "oldest")
@@ -26,7 +27,7 @@ def queues_command() -> None:
 @url_option
 def list_command(target: str | None, url: str | None, *, as_json: bool) -> None:
     """List queues with their numbers of jobs."""
-    _QUEUES.show(target, url, as_json=as_json)
+    _QUEUES.show(lambda engine: engine.queues.list(), target, url, as_json=as_json)
 
 
 @queues_command.command("pause")
@@ -75,7 +76,7 @@ def purge_command(arguments: tuple[str, ...], url: str | None, *, yes: bool) -> 
         async with opened(target, url) as engine:
             for name in names:
                 await engine.queues.stats(name)
-                note(f"queue {name}: {await engine.queues.purge(name):,} jobs removed")
+                note(f"queue {name}: {counted(await engine.queues.purge(name), 'job')} removed")
 
     run(work)
 
@@ -96,4 +97,4 @@ def row(queue: QueueStats) -> tuple[object, ...]:
     )
 
 
-_QUEUES = Short(read=lambda engine: engine.queues.list(), columns=COLUMNS, row=row, empty="no queues")
+_QUEUES = Table(columns=COLUMNS, row=row, empty="no queues")

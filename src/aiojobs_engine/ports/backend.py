@@ -1,4 +1,4 @@
-"""The port: what a store of jobs must do. Six Protocols, every method in batches, none optional.
+"""The port: what a store of jobs must do. Seven Protocols, every method in batches, none optional.
 
 Laws of every method:
 
@@ -33,6 +33,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
 from aiojobs_engine.ports.control import Cancelled, Control, Keep, TypeRecord, WorkerRecord
 from aiojobs_engine.ports.cron import CronStore
+from aiojobs_engine.ports.executions import ExecutionStore
 from aiojobs_engine.ports.flow import FlowStore
 from aiojobs_engine.ports.inspector import Inspector, JobFilter, Outlook, QueueStats, Result
 from aiojobs_engine.ports.stream import EventStream
@@ -88,6 +89,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         cancelling: somebody asked to cancel the job while its last lease ran.
         lost_worker: only from `rescue`: the worker whose lease ran out.
         has_started: False, from `rescue`, for a job that was claimed ahead and never begun.
+        failed_trace: the `trace` of the job's last error, None without one.
     """
 
     envelope: Envelope
@@ -101,6 +103,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cancelling: bool = False
     lost_worker: str | None = None
     has_started: bool = True
+    failed_trace: str | None = None
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -337,5 +340,5 @@ class Backend(Protocol):
         ...
 
 
-class Store(Backend, Control, CronStore, FlowStore, Inspector, EventStream, Protocol):
-    """All six: what a URL opens and the conformance suite holds to account."""
+class Store(Backend, Control, CronStore, ExecutionStore, FlowStore, Inspector, EventStream, Protocol):
+    """All seven: what a URL opens and the conformance suite holds to account."""

@@ -76,6 +76,22 @@ async def test_a_batch_is_one_command_and_few_on_the_server(stage: Stage, server
     assert inside < FEW
 
 
+async def test_a_bound_costs_two_commands_for_a_batch_and_none_where_there_is_none(
+    stage: Stage, servers: dict[str, Server]
+) -> None:
+    await stage.put("first")
+    names = [f"job-{number:05d}" for number in range(JOBS)]
+    costs = Costs(stage.backend, servers["valkey"])
+    await stage.put(*names)
+    _, _, without = costs.look()
+
+    for overflow, more in (("refuse", 2), ("drop_newest", 2), ("drop_oldest", 2)):
+        await stage.limit(max_pending=1_000_000, overflow=overflow)
+        costs.look()
+        await stage.put(*[f"{overflow}-{name}" for name in names])
+        assert costs.look() == (1, 1, without + more)
+
+
 async def test_who_waits_asks_once_and_is_woken(stage: Stage) -> None:
     client = stage.backend.client  # type: ignore[attr-defined]
     await stage.put("a")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiojobs_engine.backends.memory.chunks import after_end, end_if_done, expire_queued, finish
 from aiojobs_engine.backends.memory.control import MemoryControl, cancel_job, pause_job
 from aiojobs_engine.backends.memory.cron import Crons, MemoryCron
+from aiojobs_engine.backends.memory.executions import MemoryExecutions
 from aiojobs_engine.backends.memory.flows import add_linked, close_batches, missing_link
 from aiojobs_engine.backends.memory.inspector import MemoryInspector
 from aiojobs_engine.backends.memory.ledger import Ledger
@@ -31,7 +32,7 @@ from aiojobs_engine.ports.backend import (
 from aiojobs_engine.ports.clock import Clock, Wake
 
 
-class MemoryBackend(MemoryControl, MemoryCron, MemoryLimits, MemoryInspector, MemoryStream):
+class MemoryBackend(MemoryControl, MemoryCron, MemoryExecutions, MemoryLimits, MemoryInspector, MemoryStream):
     """A store in this process, gone with it. Closed and opened again, it still holds its jobs.
 
     A call that waits for nothing never yields to the loop, so each is atomic by itself.
@@ -41,6 +42,7 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryLimits, MemoryInspector, Me
         """Hold at most `max_jobs` jobs (None is no bound), and the last `max_events` events."""
         self._ledger = Ledger(clock, max_jobs, max_events)
         self._crons = Crons()
+        self._executions = {}
 
     async def open(self) -> None:
         """Let calls in."""
@@ -240,6 +242,7 @@ def _claim(job: StoredJob, counters: Counters, lost_worker: str | None = None) -
         cancelling=job.cancelling,
         lost_worker=lost_worker,
         has_started=lost_worker is None or job.has_started,
+        failed_trace=None if job.error is None else job.error.trace,
     )
 
 

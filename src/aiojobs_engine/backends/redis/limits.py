@@ -9,7 +9,6 @@ from aiojobs_engine.backends.redis.home import instant
 from aiojobs_engine.backends.redis.keys import CODES, LANE_CHARS, Lane
 from aiojobs_engine.backends.redis.part import Part
 from aiojobs_engine.backends.redis.rows import encode
-from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.gates import Group, Limit
 from aiojobs_engine.core.rates import RateState, room
 from aiojobs_engine.core.state import Status
@@ -26,13 +25,7 @@ class RedisLimits(Part):
     """`FlowStore` of the Redis store; what each verb means stands in the port."""
 
     async def set_limits(self, limits: Sequence[Limit]) -> None:
-        """Store limits; an empty one removes that of its group and origin.
-
-        Raises:
-            ConfigError: one of them bounds a queue.
-        """
-        if any(limit.max_pending is not None for limit in limits):
-            raise ConfigError("queues have no bound on Redis in this release: leave max_pending out")
+        """Store limits; an empty one removes that of its group and origin."""
         if limits:
             await self._home.write("set_limits", [(_name(each), _encoded(each)) for each in limits])
 

@@ -16,6 +16,7 @@ from aiojobs_engine.backends.sqlite.connect import Durability, check_place, conn
 from aiojobs_engine.backends.sqlite.control import SqliteControl
 from aiojobs_engine.backends.sqlite.cron import SqliteCron
 from aiojobs_engine.backends.sqlite.enqueue import encoded, enqueue
+from aiojobs_engine.backends.sqlite.executions import SqliteExecutions
 from aiojobs_engine.backends.sqlite.flow import SqliteLimits
 from aiojobs_engine.backends.sqlite.foreign import SqliteForeign
 from aiojobs_engine.backends.sqlite.generation import check_generation, write_generation
@@ -47,7 +48,15 @@ from aiojobs_engine.ports.backend import (
 from aiojobs_engine.ports.clock import Clock
 
 
-class SqliteBackend(SqliteControl, SqliteCron, SqliteLimits, SqliteInspector, SqliteStream, SqliteForeign):
+class SqliteBackend(
+    SqliteControl,
+    SqliteCron,
+    SqliteExecutions,
+    SqliteLimits,
+    SqliteInspector,
+    SqliteStream,
+    SqliteForeign,
+):
     """A store in one file, for any number of processes of one machine.
 
     Writes of this process are gathered into group commits on a thread of its own; reads go through a
@@ -79,6 +88,7 @@ class SqliteBackend(SqliteControl, SqliteCron, SqliteLimits, SqliteInspector, Sq
         self._sink = self._pick = None
         self._max_events = max_events
         self._untrimmed = 0
+        self._untrimmed_executions = None
         self._alarms = Alarms(path)
         self._listeners: Listeners | None = None
         self._doorbell: Bell | None = None

@@ -1,18 +1,27 @@
 """The statements: one per file in `sql/`, named by its verb.
 
-All are read when the package is imported, so that none is missing when no file can be opened any more.
+For a line `--: NAME` stands what `sql/shared/NAME.sql` holds. All are read when the package is imported, so
+that none is missing when no file can be opened any more.
 """
 
+import re
 from functools import cache
 from importlib.resources import files
 
 _PACKAGE = "aiojobs_engine.backends.sqlite"
 _SUFFIX = ".sql"
 
+_SHARED = re.compile(r"^ *--: (\w+)\n", re.MULTILINE)
+_FOLDER = files(_PACKAGE).joinpath("sql")
+
+
+def _shared(use: re.Match[str]) -> str:
+    return _FOLDER.joinpath("shared", f"{use[1]}{_SUFFIX}").read_text(encoding="utf-8")
+
 
 _STATEMENTS = {
-    file.name.removesuffix(_SUFFIX): file.read_text(encoding="utf-8")
-    for file in files(_PACKAGE).joinpath("sql").iterdir()
+    file.name.removesuffix(_SUFFIX): _SHARED.sub(_shared, file.read_text(encoding="utf-8"))
+    for file in _FOLDER.iterdir()
     if file.name.endswith(_SUFFIX)
 }
 

@@ -26,6 +26,7 @@ _THEMES = (
     "claim",
     "control",
     "cron",
+    "cron_order",
     "enqueue",
     "event",
     "fence",
@@ -54,8 +55,10 @@ from aiojobs_engine.testing.conformance.chunk import ChunkContract  # noqa: E402
 from aiojobs_engine.testing.conformance.claim import ClaimContract  # noqa: E402
 from aiojobs_engine.testing.conformance.control import ControlContract  # noqa: E402
 from aiojobs_engine.testing.conformance.cron import CronContract  # noqa: E402
+from aiojobs_engine.testing.conformance.cron_order import CronOrderContract  # noqa: E402
 from aiojobs_engine.testing.conformance.enqueue import EnqueueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
+from aiojobs_engine.testing.conformance.execution import ExecutionContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.flow import FlowContract  # noqa: E402
 from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
@@ -80,8 +83,10 @@ __all__ = [
     "ClaimContract",
     "ControlContract",
     "CronContract",
+    "CronOrderContract",
     "EnqueueContract",
     "EventContract",
+    "ExecutionContract",
     "FairContract",
     "FenceContract",
     "FlowContract",
@@ -120,6 +125,7 @@ class BackendContract(
     RescueContract,
     ControlContract,
     CronContract,
+    CronOrderContract,
     PruneContract,
     ChunkContract,
     KinContract,
@@ -127,6 +133,7 @@ class BackendContract(
     BatchContract,
     InspectorContract,
     EventContract,
+    ExecutionContract,
     PlaceContract,
     RaceContract,
 ):

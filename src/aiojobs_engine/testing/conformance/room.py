@@ -85,6 +85,60 @@ class RoomContract(Contract):
         dropped, kept = [Status.DISCARDED] * 2, [Status.PENDING] * 3
         assert await stage.is_at("a", "b", "high", "c", "d") == dropped + kept
 
+    async def test_jobs_with_turns_and_those_that_a_limit_holds_back_are_dropped_in_the_same_order(
+        self, stage: Stage
+    ) -> None:
+        await stage.limit(max_pending=4, overflow="drop_oldest")
+        await stage.limit(type="work", by_key=True, concurrency=1)
+        await stage.put("a", fair_key="x")
+        await stage.put("b", "c", limit_key="k")
+        await stage.put("d", fair_key="y", fair_weight=10)
+
+        await stage.put("e", "f", "g", fair_key="x")
+
+        dropped, kept = [Status.DISCARDED] * 3, [Status.PENDING] * 4
+        assert await stage.is_at(*"abcdefg") == dropped + kept
+        assert (
+            await stage.is_at(*[claim.envelope.id for claim in await stage.take()]) == [Status.PROCESSING] * 4
+        )
+
+    async def test_members_and_chunks_are_never_dropped(self, stage: Stage) -> None:
+        await stage.plan("bulk", chunks=2)
+        await stage.limit(max_pending=3, overflow="drop_oldest")
+
+        await stage.put(*"abc")
+
+        assert await stage.is_at("bulk:1", "bulk:2", *"abc") == [
+            *[Status.PENDING] * 2,
+            *[Status.DISCARDED] * 2,
+            Status.PENDING,
+        ]
+
+    async def test_many_give_way_to_as_many(self, stage: Stage) -> None:
+        await stage.limit(max_pending=250, overflow="drop_oldest")
+        await stage.put(*[f"old{n:03}" for n in range(250)], priority=1)
+
+        await stage.put(*[f"new{n:03}" for n in range(250)], priority=1)
+
+        assert await stage.is_at("old000", "old249", "new000", "new249") == [
+            *[Status.DISCARDED] * 2,
+            *[Status.PENDING] * 2,
+        ]
+        assert await stage.backend.counts() == {
+            ("default", Status.PENDING): 250,
+            ("default", Status.DISCARDED): 250,
+        }
+
+    async def test_the_bound_of_the_desk_is_in_force_before_that_of_the_code(self, stage: Stage) -> None:
+        await stage.limit(max_pending=1, origin="code")
+        await stage.limit(max_pending=2)
+        assert [answer.refused for answer in await stage.put(*"abc")] == [False, False, True]
+
+        await stage.limit()
+        assert (await stage.put("d"))[0].refused
+        await stage.limit(origin="code")
+        assert (await stage.put("e"))[0].created
+
     async def test_jobs_that_a_limit_holds_back_count(self, stage: Stage) -> None:
         await stage.limit(max_pending=2)
         await stage.limit(type="work", by_key=True, concurrency=1)

@@ -1,14 +1,14 @@
 #!lua
 --[[ Stores new jobs with their `JobCreated`; those whose id is stored already are left as they are.
 
-Uses base, ledger, limits, flow, kin.
+Uses base, ledger, limits, flow, kin, links, room.
 Request  jobs, each {id, number of its body, due in ms or false, lane as JSON, unique or false, flow or false, links or
          false}; no id twice. Links are {true of a batch, id of the batch that it is a member of or false, needs as {id, end}}.
          What is unique is {digest of queue and key, codes that keep others out as a set of text keys, window in ms
          or false, true to replace, longest wait in ms or false, numbers of the two parts of its envelope before
          and after the time of its dispatch}
-Returns  the events' entry, then for each job 1 when it was stored, the body of the one that has its id, or
-         {the id of the one that keeps it out}; when a job is bound to one that is not there, nothing is stored, and
+Returns  the events' entry, then for each job 1 when it was stored, 0 when its queue has no room for it, the body of the
+         one that has its id, or {the id of the one that keeps it out}; when a job is bound to one that is not there, nothing is stored, and
          the answer is false, no jobs, and the id of that one
 ]]
 local function holder_of(given)
@@ -48,10 +48,15 @@ local function type_of(ident)
   return cjson.decode('[' .. ident .. ']')[2]
 end
 
--- Stores a unique job, unless the newest one of its key keeps it out.
+local function finds_no_room(given)
+  return bounds and refuses(cjson.decode(given[4])[1], given[3])
+end
+
+-- Stores a unique job, unless the newest one of its key keeps it out or its queue has no room.
 local function enqueue_unique(given)
   local job = holder_of(given)
   if not job then
+    if finds_no_room(given) then return 0 end
     add({given})
     return 1
   end
@@ -82,39 +87,6 @@ local function missing_link(stored)
   return nil
 end
 
--- Stores a new job whose links are all there.
-local function add_linked(given)
-  local links, open, all_met, why, formers = given[7], 0, true, nil, {}
-  for _, need in ipairs(links[3]) do
-    local key = need[1] .. ' ' .. need[2]
-    if not formers[key] then
-      local former = by_ids({need[1]})[1]
-      local is_met = verdict(need[2], former)
-      formers[key] = true
-      formers[#formers + 1] = {former, need[2], is_met}
-      all_met = all_met and is_met
-      if is_met == nil then open = open + 1 end
-      if is_met == false then why = unmet(former, former.code) end
-    end
-  end
-  local batch, waits = links[2] and by_ids({links[2]})[1], links[1] or not all_met
-  local job = get(add({given}, batch, false, waits))
-  if batch then
-    local sums = counters(batch)
-    batch.x.counters = {sums[1], sums[2], sums[3], sums[4] + 1}
-  end
-  change(job)
-  if links[1] then
-    job.started, job.x.batch, job.x.open = now, true, 1 -- held until the call that brings its members is over
-  elseif waits then
-    job.x.needs, job.x.error = open > 0 and open or nil, why
-    for _, each in ipairs(formers) do
-      if each[3] == nil then wait_for(job, each[2], each[1]) end
-    end
-  end
-  return job
-end
-
 -- Lets go of new batches now that their members are stored, and cancels what can't start any more.
 local function close_batches(linked)
   for _, job in ipairs(linked) do
@@ -125,6 +97,20 @@ local function close_batches(linked)
       cancel_waiting(job)
     end
   end
+end
+
+-- Lets bounded queues drop what the new jobs that are bound to no others are too many of.
+local function shed_new(answers)
+  local new, queues = {}, {}
+  for index, given in ipairs(request) do
+    local queue = cjson.decode(given[4])[1]
+    if answers[index] == 1 and not given[7] and bounds[queue] then
+      if not new[queue] then queues[#queues + 1] = queue end
+      new[queue] = new[queue] or {}
+      table.insert(new[queue], given[1])
+    end
+  end
+  for _, queue in ipairs(queues) do shed(queue, new[queue]) end
 end
 
 local ids, fresh, answers, held, linked, is_plain, is_linked = {}, {}, {}, {}, {}, true, false
@@ -143,12 +129,15 @@ for index, given in ipairs(request) do
   if stored[index] then
     held[#held + 1] = stored[index]
     answers[index] = stored[index]
-  elseif is_plain then
-    fresh[#fresh + 1] = given
   elseif given[7] then
     linked[#linked + 1] = add_linked(given)
+    free = {}
   elseif given[5] then
     answers[index] = enqueue_unique(given)
+  elseif finds_no_room(given) then
+    answers[index] = 0
+  elseif is_plain then
+    fresh[#fresh + 1] = given
   else
     add({given})
   end
@@ -161,6 +150,7 @@ for index, answer in ipairs(answers) do
   end
 end
 add(fresh)
+if bounds then shed_new(answers) end
 close_batches(linked)
 save()
 return {finish(), answers}

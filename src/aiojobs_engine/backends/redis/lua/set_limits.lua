@@ -34,7 +34,8 @@ for _, group in ipairs(names) do
   local queue, kind, by_key = string.match(group, '^(.-) (.-) (%d)$')
   local said, breaker = found[group].desk or found[group].code or {}, found[group].breaker or {}
   compiled[#compiled + 1] = {queue, kind, by_key == '1', among(math.min, said.concurrency, breaker.concurrency),
-    encoded_rate(said.rate), among(math.max, said.closed_until, breaker.closed_until)}
+    encoded_rate(said.rate), among(math.max, said.closed_until, breaker.closed_until),
+    said.max_pending and {said.max_pending, said.overflow or 'refuse'} or false}
 end
 if #compiled > 0 then
   redis.call('HSET', META, 'limits', cmsgpack.pack(compiled))

@@ -1,16 +1,26 @@
 --[[ Limits and rates: what may start now. The same as `core/gates.py` and `core/rates.py`, which explain it.
 
-A limit in force is {queue, type, by_key, concurrency, rate, closed}, a rate {amount, period, burst, sliding}, what
-was taken from it {full again at, starts as {at, cost}}; false where there is none.
+A limit in force is {queue, type, by_key, concurrency, rate, closed, bound}, a rate {amount, period, burst, sliding},
+what was taken from it {full again at, starts as {at, cost}}, a bound {the most pending jobs, what becomes of more}; false
+where there is none.
 ]]
 local SLOTS, ROUND = 128, 0.000001
-local in_force, limit_of
+local in_force, limit_of, bounds
 
+-- `in_force` are those that claims meet, `bounds` those of queues by name; nil where there are none.
 local function read_limits()
   local stored = redis.call('HGET', META, 'limits')
-  in_force, limit_of = stored and cmsgpack.unpack(stored), {}
-  for _, limit in ipairs(in_force or {}) do
-    limit_of[limit[1] .. ' ' .. limit[2] .. (limit[3] and ' by key' or '')] = limit
+  in_force, limit_of, bounds = nil, {}, nil
+  for _, limit in ipairs(stored and cmsgpack.unpack(stored) or {}) do
+    if limit[4] or limit[5] or limit[6] then
+      in_force = in_force or {}
+      in_force[#in_force + 1] = limit
+      limit_of[limit[1] .. ' ' .. limit[2] .. (limit[3] and ' by key' or '')] = limit
+    end
+    if limit[7] then
+      bounds = bounds or {}
+      bounds[limit[1]] = limit[7]
+    end
   end
 end
 
