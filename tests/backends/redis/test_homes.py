@@ -170,6 +170,31 @@ async def test_an_idle_worker_asks_a_home_when_its_bell_rings_and_no_other(stage
     await asyncio.wait([again])
 
 
+async def test_what_this_process_brought_is_claimed_before_its_bell_rings(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = stage.backend
+    assert isinstance(store, SpreadBackend)
+    await stage.put("due", queue="b", scheduled_at=stage.after(10))
+    await stage.put("paused", queue="default")
+    await store.pause_queue("default")
+    await stage.put("other", queue="other")
+    (other,) = await take(stage)
+    await stage.clock.advance(10)
+    monkeypatch.setattr(store._bell, "_ring", lambda _: None)
+
+    for name, bring in (
+        ("new", stage.put("new", queue="q1")),
+        ("other", stage.settle(other, Status.PENDING)),
+        ("due", store.promote(10)),
+        ("paused", store.resume_queue("default")),
+    ):
+        await store.wait(ALL, 0)  # all homes are quiet from here on
+        assert await take(stage) == []
+        await bring
+        assert [claim.envelope.id for claim in await take(stage)] == [name]
+
+
 async def test_a_job_in_each_home_is_found_by_another_client(stage: Stage, valkey_url: str) -> None:
     for queue in QUEUES:
         await stage.put(queue, queue=queue)

@@ -27,7 +27,7 @@ class SpreadWork(Routes):
         """See `Routes`."""
         super().__init__(*routes, **named)
         self._wakes = [store.key_of("wake") for store in self._stores]
-        self._quiet = Quiet(self._bell, self._wakes, self._clock)
+        self._quiet = Quiet(self._homes, self._clock)
 
     async def enqueue(self, envelopes: Sequence[Envelope]) -> list[Enqueued]:
         """Store new jobs, each in its home; those of a call with links all in one.
@@ -101,6 +101,7 @@ class SpreadWork(Routes):
         for home in self._in_turn():
             promoted = await self._stores[home].promote(limit - count)
             count += promoted.count
+            self._homes[home].changes += promoted.count
             if promoted.next_due is not None:
                 dues.append(promoted.next_due)
             if count >= limit:
