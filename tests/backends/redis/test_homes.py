@@ -130,7 +130,10 @@ async def test_what_one_home_gave_is_kept_when_another_is_away(
 ) -> None:
     await stage.put("a", queue="default")
 
+    tries: list[object] = []
+
     async def away(*_: object) -> list[Claim]:
+        tries.append(_)
         raise BackendUnavailable("no server")
 
     store = stage.backend
@@ -140,9 +143,14 @@ async def test_what_one_home_gave_is_kept_when_another_is_away(
         monkeypatch.setattr(store._stores[number], "rescue", away)
 
     assert [claim.envelope.id for claim in await take(stage)] == ["a"]
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailable, match="no server"):
         await take(stage)
-    await stage.clock.advance(31)
+    assert len(tries) == 3
+    await stage.clock.advance(10)
+    with pytest.raises(BackendUnavailable, match="no server"):
+        await take(stage)
+    assert len(tries) == 6
+    await stage.clock.advance(21)
     assert [claim.envelope.id for claim in await store.rescue("w2", 10, 30)] == ["a"]
     with pytest.raises(BackendUnavailable):
         await store.rescue("w2", 10, 30)
