@@ -5,7 +5,9 @@ from aiojobs_engine.backends.redis.bell import Bell
 from aiojobs_engine.backends.redis.checks import check_servers
 from aiojobs_engine.backends.redis.client import Client
 from aiojobs_engine.backends.redis.home import Home, Times
+from aiojobs_engine.backends.redis.servers import examine_servers
 from aiojobs_engine.backends.redis.store import HomeStore
+from aiojobs_engine.ports.checkup import Finding
 from aiojobs_engine.ports.clock import Clock
 
 
@@ -25,6 +27,7 @@ class RedisBackend(HomeStore):
             stamps: where instants come from instead of the server's clock; only tests set it.
         """
         self.client = Client(address, clock=clock)
+        self._wall = clock
         waits = stamps or clock
         self._bell = Bell(self.client, waits)
         home = Home(self.client, self._bell, times=Times(stamps), max_events=max_events)
@@ -46,3 +49,7 @@ class RedisBackend(HomeStore):
         await self.client.close()
         self._bell.ring()
         await self._bell.close()
+
+    async def examine(self) -> list[Finding]:
+        """What is wrong with the servers, and with the keys; see `ports/checkup.py`."""
+        return [*await examine_servers(self.client, self._wall), *await super().examine()]
