@@ -181,6 +181,7 @@ GROUPS = {
         "ErrorInfo",
         "JobFailure",
         "ExecutionRecord",
+        "ImportReport",
         "ExportedFile",
     ],
     "notify": ["Webhook", "Email", "Call", "verify_webhook"],

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from aiojobs_engine.core import config
+from aiojobs_engine.core.job_settings import JobSettings
 from aiojobs_engine.core.retry import RetrySpec
 from docs.pages import DOCS, table, write
 
@@ -21,7 +22,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "worker": config.WorkerSettings,
     "defaults": config.DefaultSettings,
     "retry": RetrySpec,
-    "jobs": config.JobSettings,
+    "jobs": JobSettings,
     "queues": config.QueueSettings,
     "chunking": config.ChunkingSettings,
     "listeners": config.ListenerSettings,
@@ -85,11 +86,26 @@ MEANINGS = {
     "queues.fair_by": "whose jobs take turns: `user_id`, `type`, or the name of an argument",
     "queues.max_pending": "how many pending jobs it may have; none is without bound",
     "queues.overflow": "what becomes of one more",
+    "queues.partitions": "over how many homes of a store in Redis its jobs are spread; elsewhere it says nothing",
     "queues.weights": "how many turns some of them have, by their text; 1 for the others",
     "jobs.listeners": "`[listeners]` for these jobs alone",
     "jobs.chunking": "`[chunking]` for these jobs alone",
     "jobs.label": "what people call these jobs; `types --json` shows it",
     "jobs.delivery": "`[delivery]` for these jobs alone",
+    "jobs.storage": "`[storage]` for these jobs alone",
+    "jobs.handler": "declares the type: `module:attribute` of a function, or of a class whose objects can be called",
+    "jobs.kind": "of a declared type: `job` without, `import`, `export`, `sync`, `report`, or your own",
+    "jobs.row": "of a declared importer: `module:attribute` of its row type",
+    "jobs.key": "of a declared importer: the field that tells rows apart; of an exporter: what its rows are ordered by",
+    "jobs.columns": "of a declared exporter: the fields of a row in order; a table gives them other names in the file",
+    "jobs.formulas": "of a declared exporter: columns whose text may be a formula",
+    "jobs.parts": "of a declared exporter: `module:attribute` of the function that names its parts",
+    "jobs.parallel": "of a declared exporter: how many parts are read at once",
+    "jobs.format": "of a declared importer: the form of its sources; of an exporter: that of files whose call names none",
+    "jobs.encoding": "of a declared importer: that of its text files",
+    "jobs.delimiter": "of a declared importer: that of its CSV files",
+    "jobs.header": "of a declared importer: the names of the columns, for files whose first line is a row",
+    "jobs.sheet": "of a declared importer: the sheet of workbooks",
     "chunking.size": "rows per chunk",
     "chunking.threshold": "up to so many rows one job does alone",
     "listeners.broadcast": "the live events of front ends show these jobs",
@@ -115,7 +131,10 @@ MEANINGS = {
     "smtp.security": "`starttls` and `tls` send nothing in the clear",
     "retention.age": "how long ended jobs stay",
     "retention.keep": "how many ended jobs stay, the newest",
-    "storage.path": "the directory with the rows of bulk jobs; all workers need the same one",
+    "storage.path": "the directory with the rows of bulk jobs and the files of exports, for all workers",
+    "storage.driver": "`local`, or `module:attribute` of what makes a `Storage` of the path",
+    "storage.ttl": "from the dispatch of an import until its source is removed, when the import has ended; "
+    "left out, it stays as long as its job",
     "limits.payload_bytes": "the most that the arguments of a job may take as JSON",
     "limits.result_bytes": "the most that a result may take as JSON",
     "limits.record_bytes": "the most that a row of an import may take",
@@ -137,6 +156,7 @@ MEANINGS = {
     "telemetry.tracing": "make spans as soon as the program has set a tracer provider",
     "telemetry.trace_parenting": "whether runs begin traces, linked to their dispatches, or go on in theirs",
     "telemetry.trace_settlements": "a span for each write of outcomes, too",
+    "telemetry.trace_claims": "a span for each claim that brought jobs, too",
     "telemetry.log_format": "how `worker` writes its logs; see `--log-format`",
     "telemetry.trace_exporter": "where `worker` sends spans when the program has set no tracer provider",
     "telemetry.metrics": "figures go to the engine's collector, or to the meter provider of the program",

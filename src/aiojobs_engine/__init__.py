@@ -7,6 +7,7 @@ from aiojobs_engine.bulk.exported import ExportedFile
 from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.registry import JobRegistry
+from aiojobs_engine.bulk.report import ImportReport
 from aiojobs_engine.core import frequencies
 from aiojobs_engine.core.breaker import Breaker
 from aiojobs_engine.core.errors import (
@@ -71,7 +72,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.core.webhooks import SignatureMismatch
-from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.desks.cron_views import CronRun, CronStatus
 from aiojobs_engine.desks.dead import FailureGroup
 from aiojobs_engine.desks.explain import Explanation, Reason
 from aiojobs_engine.desks.health import Health
@@ -124,6 +125,7 @@ __all__ = [
     "Health",
     "IdConflict",
     "IllegalTransition",
+    "ImportReport",
     "ImportType",
     "Job",
     "JobCancelled",

@@ -15,6 +15,7 @@ from aiojobs_engine.bulk.registry import (
     importer,
 )
 from aiojobs_engine.bulk.row_types import RowT
+from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.core.job import TypeOptions
@@ -23,6 +24,7 @@ from aiojobs_engine.desks.executions import BUILT_IN
 from aiojobs_engine.events.bus import Subscription, checked_classes
 from aiojobs_engine.events.listeners.recipients import FindRecipients
 from aiojobs_engine.lifetime.apps import AppMember
+from aiojobs_engine.lifetime.configured import declare
 from aiojobs_engine.lifetime.hosting import Resources, checked_middleware, checked_resources
 from aiojobs_engine.runtime.context import Middleware
 from aiojobs_engine.runtime.registry import JobDecorator, checked_registry
@@ -40,7 +42,10 @@ class Declaring(AppMember):
 
     Attributes:
         registry: the job types.
+        settings: the configuration in force.
     """
+
+    settings: Settings
 
     def __init__(self, registry: JobRegistry) -> None:
         self.registry = registry
@@ -82,6 +87,16 @@ class Declaring(AppMember):
     ) -> ExportDecorator:
         """Register the decorated function as an exporter; see `JobRegistry.exporter`."""
         return exporter(self.registry, name, columns=columns, **options)
+
+    def declare_configured(self) -> None:
+        """Import and register the job types that `[jobs.NAME] handler` declares; opening the engine does it.
+
+        It may be repeated.
+
+        Raises:
+            ConfigError: a path leads nowhere, or a type can't be so; the error names the key.
+        """
+        declare(self.registry, self.settings)
 
     def include(self, registry: JobRegistry) -> None:
         """Adopt the job types of a registry.

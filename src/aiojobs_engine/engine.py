@@ -26,11 +26,13 @@ from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.intake import Source
 from aiojobs_engine.bulk.registry import JobRegistry
-from aiojobs_engine.core.config import DeliveryMode, Settings
+from aiojobs_engine.bulk.report import ImportReport
+from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.events import StoredEvent
 from aiojobs_engine.core.flow import Batch, Step
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.job_settings import DeliveryMode
 from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.masking import redacted
 from aiojobs_engine.core.options import strangers
@@ -65,7 +67,7 @@ from aiojobs_engine.listing import checked_cursor
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.metrics import MetricsCollector
-from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.storage import Storage, Storages
 from aiojobs_engine.runtime.registry import JobType, checked_registry
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.runtime.worker import Worker
@@ -169,8 +171,8 @@ class Engine(Declaring, Composing):
         self._life.metrics = collector
 
     @property
-    def storage(self) -> Storage:
-        """Where the rows of bulk jobs lie."""
+    def storage(self) -> Storages:
+        """Where the rows of bulk jobs and the files of exports lie."""
         return self._life.storage
 
     @property
@@ -194,7 +196,7 @@ class Engine(Declaring, Composing):
     @overload
     async def dispatch(
         self, what: ImportType[Any], /, source: Source, **call: Unpack[ImportArguments]
-    ) -> JobHandle[None]: ...
+    ) -> JobHandle[ImportReport]: ...
     @overload
     async def dispatch(
         self,
@@ -364,6 +366,7 @@ class Engine(Declaring, Composing):
         return self._life.substituted(store=store, clock=clock, storage=storage)
 
     async def __aenter__(self) -> Self:
+        self.declare_configured()
         await self._life.enter()
         return self
 

@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import sys
 from pathlib import Path
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
@@ -35,6 +36,21 @@ async def load(target: str) -> object:
         raise
     except Exception as error:
         raise ConfigError(f"{target} was called and raised {_raised(error)}") from error
+
+
+def located(path: str) -> object:
+    """What stands at `module:attribute`, the working directory being importable; the program is a module too.
+
+    Raises:
+        ConfigError: there is no such module or attribute (the nearest is named), or importing it raised.
+    """
+    if not is_target(path):
+        raise ConfigError(f"a path is module:attribute, like app:import_users{_colon(path)}")
+    name, _, attribute = path.partition(":")
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    is_main = name not in sys.modules and file is not None and Path(file).stem == name
+    return _attribute(main if is_main else _module(name), attribute)
 
 
 def load_file(path: str, attribute: str, name: str) -> object:
@@ -79,7 +95,7 @@ def _module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            hint = did_you_mean(name, _neighbours())
+            hint = did_you_mean(name, _neighbours(name.rpartition(".")[0]))
             raise ConfigError(
                 f"there is no module {error.name!r} in {str(Path.cwd())!r} or installed{hint}"
             ) from error
@@ -115,12 +131,22 @@ def _raised(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{place}"
 
 
+def _colon(path: str) -> str:
+    """The same path with a colon before its last part, where that would be one."""
+    module, dot, attribute = path.rpartition(".")
+    return (
+        f"; did you mean {f'{module}:{attribute}'!r}?" if dot and is_target(f"{module}:{attribute}") else ""
+    )
+
+
 def _mended(target: str) -> str:
     bare = target.removesuffix(".py").replace("/", ".")
     return f"; did you mean {f'{bare}:engine'!r}?" if is_target(f"{bare}:engine") else ""
 
 
-def _neighbours() -> list[str]:
-    here = Path.cwd()
-    packages = [file.parent.name for file in here.glob("*/__init__.py")]
-    return [*(file.stem for file in here.glob("*.py")), *packages]
+def _neighbours(package: str) -> list[str]:
+    """The modules beside one of this package, of the working directory without one."""
+    parent = sys.modules.get(package)
+    if parent is None:
+        return [found.name for found in iter_modules([str(Path.cwd())])]
+    return [f"{package}.{found.name}" for found in iter_modules(getattr(parent, "__path__", []))]

@@ -59,3 +59,18 @@ def test_a_template_holds_the_columns_and_is_never_written_over(call: Call, home
     looked = call("import", "app:engine", "people", "people.xlsx", "--preview", "--json").data
     assert looked["found"]["columns"] == ["email", "age"]
     assert call("import", "app:engine", "people", "people.pdf", "--template").code == 2
+
+
+def test_an_import_says_what_its_file_was_taken_for(call: Call, home: Path) -> None:
+    (home / "people.csv").write_bytes("email;age\na@x;1\n".encode("cp1252"))
+    taken = {"format": "csv", "compression": None, "encoding": "utf-8", "delimiter": ";"}
+
+    answer = call("import", "app:engine", "people", "people.csv")
+    assert answer.err.splitlines()[0] == "people.csv: CSV, utf-8, delimiter ';', 2 columns: email, age"
+    data = call("import", "app:engine", "people", "people.csv", "--json").data
+    assert data["source"] == {**taken, "columns": ["email", "age"]}
+    assert call("worker", "app:engine", "--burst").code == 0
+    for job_id in (answer.out.strip(), data["id"]):
+        job = call("jobs", "show", job_id, "--url", "sqlite:///jobs.db", "--json").data
+        assert job["result"] == {"source": data["source"], "duplicates": 0, "earlier": 0}
+    assert "delimiter" in call("jobs", "show", data["id"], "--url", "sqlite:///jobs.db").out

@@ -8,13 +8,8 @@ import pytest
 
 from aiojobs_engine import BackendUnavailable, ConfigError
 from aiojobs_engine.backends.memory import MemoryBackend
-from aiojobs_engine.core.config import (
-    JobSettings,
-    ListenerOverrides,
-    ListenerSettings,
-    OptionSettings,
-    Settings,
-)
+from aiojobs_engine.core.config import ListenerSettings, Settings
+from aiojobs_engine.core.job_settings import JobSettings, ListenerOverrides, OptionSettings
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.events.listeners.broadcast import (
     REPLAYED,

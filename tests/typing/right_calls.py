@@ -12,6 +12,7 @@ from aiojobs_engine import (
     Engine,
     GiveUp,
     Health,
+    ImportReport,
     ImportType,
     Job,
     JobCompleted,
@@ -183,8 +184,10 @@ async def dispatches() -> None:
 
 async def imports() -> None:
     assert_type(import_users, ImportType[UserRow])
-    assert_type(await engine.dispatch(import_users, "users.csv"), JobHandle[None])
-    assert_type(await engine.dispatch(import_users.options(user_id=7), Path("users.csv")), JobHandle[None])
+    assert_type(await engine.dispatch(import_users, "users.csv"), JobHandle[ImportReport])
+    assert_type(
+        await engine.dispatch(import_users.options(user_id=7), Path("users.csv")), JobHandle[ImportReport]
+    )
     await engine.dispatch(import_users, source=[{"email": "a@example.com", "age": 1}])
     await engine.dispatch(import_cities, cities(), mapping={"City": "name"}, dry_run=True, max_failures=10)
     with Path("users.csv").open("rb") as file:

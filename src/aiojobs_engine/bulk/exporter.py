@@ -18,9 +18,10 @@ from aiojobs_engine.bulk.exported import ExportedFile
 from aiojobs_engine.bulk.publishing import Order
 from aiojobs_engine.bulk.sinks import Format, format_of
 from aiojobs_engine.core.codec import ResultCodec, handler_parameters
-from aiojobs_engine.core.config import DeliveryMode, DeliveryOverrides, DeliverySettings, Settings
+from aiojobs_engine.core.config import DeliverySettings, Settings
 from aiojobs_engine.core.errors import ConfigError, ExportError, PayloadError
 from aiojobs_engine.core.job import Job, RunIn
+from aiojobs_engine.core.job_settings import DeliveryMode, DeliveryOverrides
 from aiojobs_engine.core.options import layered
 from aiojobs_engine.core.outcome import Failed, Outcome
 from aiojobs_engine.core.status import ErrorInfo

@@ -37,7 +37,7 @@ async def retry_failures(store: Store, storage: Storage, job_id: str, now: Insta
     if envelope.kind != "import" or envelope.parent_id is not None:
         raise IllegalTransition(job_id, f"no import but of kind {envelope.kind!r}", _TRIGGER)
     plan = decode_plan(envelope.payload)
-    numbers = await _unresolved(store, job_id)
+    numbers = await unresolved_rows(store, job_id)
     if not numbers:
         return 0
     async with storage.open(plan.source) as path:
@@ -60,7 +60,8 @@ async def _stored(store: Store, job_id: str) -> tuple[JobStatus, Envelope]:
     return status, envelope
 
 
-async def _unresolved(store: Store, job_id: str) -> Sequence[int]:
+async def unresolved_rows(store: Store, job_id: str) -> Sequence[int]:
+    """The numbers of the failed rows of an import that are not in, in order."""
     numbers = array("q")
     after: str | None = None
     while page := await store.failures(job_id, unresolved=True, after=after, limit=_PAGE):

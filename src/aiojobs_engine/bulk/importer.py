@@ -2,48 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
-from typing import Any, Generic, Unpack, cast
+from typing import Any, Generic, Literal, Unpack, cast, get_args
 
 import msgspec
 
 from aiojobs_engine.bulk.call import MOST_ROWS, parsed_call
 from aiojobs_engine.bulk.chunk import PartRun, TooManyFailures, bare_faults, lost_faults
+from aiojobs_engine.bulk.earlier import imported
 from aiojobs_engine.bulk.intake import Place, Source, bounds_of, is_file, opened_source, store_source
 from aiojobs_engine.bulk.plan import Part, Plan, decode_plan, encode_plan
 from aiojobs_engine.bulk.planner import has_more_rows, spawn, whole
 from aiojobs_engine.bulk.preview import Preview, previewed
+from aiojobs_engine.bulk.report import ImportReport, Tally, kept
 from aiojobs_engine.bulk.row_types import RowT
 from aiojobs_engine.bulk.rows import RowModel
+from aiojobs_engine.bulk.seen_keys import Imported
 from aiojobs_engine.bulk.sources.opening import Declared
 from aiojobs_engine.bulk.template import TemplateFormat, template
-from aiojobs_engine.core.config import ChunkingOverrides, ChunkingSettings, LimitSettings, Settings
+from aiojobs_engine.core.codec import ResultCodec
+from aiojobs_engine.core.config import ChunkingSettings, LimitSettings, Settings
 from aiojobs_engine.core.errors import ConfigError, EngineError, PayloadError, SourceChanged, SourceError
 from aiojobs_engine.core.instant import Instant, later
 from aiojobs_engine.core.job import CallOptions, Job
+from aiojobs_engine.core.job_settings import ChunkingOverrides
 from aiojobs_engine.core.options import layered
 from aiojobs_engine.core.outcome import SALVAGE, Cancelled, Failed, Outcome, RowsDone, Spawned
 from aiojobs_engine.core.status import Counters, ErrorInfo
 from aiojobs_engine.ports.backend import Claim, Record
-from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.storage import Storages
 from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.ids import IdSource
 from aiojobs_engine.runtime.registry import JobType, RowsLost
+
+Duplicates = Literal["file", "earlier"]
+"""Where an importer looks for rows of the same key: in the file, or in earlier imports of its type too."""
 
 _TOO_MANY = "max_failures"
 _DISPATCHING = 86_400.0  # seconds; what a dispatcher leaves that died before its job was stored, goes then
 _LEAST_ROWS = 100  # a share of fewer rows says little
 
 
-class ImportType(JobType[[Source], None], Generic[RowT]):
+class ImportType(JobType[[Source], ImportReport], Generic[RowT]):
     """A registered importer.
 
     Attributes:
         model: its row type.
         chunk_size: rows per chunk, None for the configured size.
+        duplicates: where rows of the same key are looked for: in the `file`, or in `earlier` imports too.
         declared: what it says of its sources.
     """
+
+    keeps_result = True
 
     def __init__(
         self,
@@ -52,6 +65,7 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         name: str,
         row: type[RowT],
         key: str | None,
+        duplicates: Duplicates,
         chunk_size: int | None,
         declared: Declared,
         options: Mapping[str, Any],
@@ -70,7 +84,10 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             )
         if chunk_size is not None and not 1 <= chunk_size <= MOST_ROWS:
             raise ConfigError(f"importer {name!r}: chunk_size must be 1 to {MOST_ROWS:,}, got {chunk_size!r}")
+        _check_duplicates(name, key, duplicates)
         self.model = RowModel(row, key, f"importer {name!r}")
+        self.duplicates = duplicates
+        self.results = ResultCodec(ImportReport)
         self.chunk_size = chunk_size
         self.declared = declared
 
@@ -82,7 +99,7 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         """
         return cast("ImportType[RowT]", super().options(**options))
 
-    def job(self, *args: Any, **kwargs: Any) -> Job[None]:
+    def job(self, *args: Any, **kwargs: Any) -> Job[ImportReport]:
         """Refuse: a job of rows exists only once they are stored, and `engine.dispatch` does both.
 
         Raises:
@@ -93,18 +110,18 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             f"{self.name} is an importer, whose rows are stored first: use engine.dispatch(importer, source)"
         )
 
-    def job_from_json(self, encoded: bytes) -> Job[None]:
+    def job_from_json(self, encoded: bytes) -> Job[ImportReport]:
         """Refuse, as `job` does."""
         return self.job(encoded)
 
     async def prepared(
         self,
-        storage: Storage,
+        storages: Storages,
         settings: Settings,
         now: Instant,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
-    ) -> Job[None]:
+    ) -> Job[ImportReport]:
         """Check the arguments of a dispatch, store the source, and make the job; `args` is the source.
 
         The storage forgets the source after a day, unless it is told to `keep` what the stored job has.
@@ -126,6 +143,7 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             called=ChunkingOverrides(size=call.chunk_size),
         )
         check = partial(self.model.check, call.mapping)
+        storage = storages.of(self.name, self.kind)
         place = Place(storage, job_id, later(now, _DISPATCHING))
         stored = await store_source(place, source, self.declared, bounds_of(settings.limits), check)
         plan = Plan(
@@ -140,6 +158,7 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
             allow_duplicates=call.allow_duplicates,
             max_failures=call.max_failures,
             max_failure_rate=call.max_failure_rate,
+            found=kept(stored.found),
         )
         if not call.force_single:
             async with storage.open(stored.name) as path:
@@ -195,12 +214,13 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
                 return await self._chunk(context, plan, plan.part)
             if plan.is_single:
                 return await self._single(context, plan)
-            await spawn(context, plan, self.model.key)
+            async with self._imported(context, plan) as known:
+                report = await spawn(context, plan, self.model.key, known)
         except SourceChanged as error:
             return Failed(error, permanent="source_changed")
         except TooManyFailures as error:
             return Failed(error, permanent=_TOO_MANY)
-        return Spawned()
+        return Spawned(report)
 
     def can_salvage(self, claim: Claim) -> bool:
         """Whether the job has rows that can be parted, and was not salvaged yet."""
@@ -235,11 +255,31 @@ class ImportType(JobType[[Source], None], Generic[RowT]):
         part = await self._whole(context, plan)
         if part.rows != context.claim.counters.total:
             await context.port.record(Record(lease=context.claim.lease, counters=Counters(total=part.rows)))
-        return await PartRun(self, context, plan, part).done(most_faults=_most_faults(plan, part.rows))
+        done = await PartRun(self, context, plan, part).done(most_faults=_most_faults(plan, part.rows))
+        tally = Tally()
+        tally.add([part])
+        return replace(done, result=tally.report(plan))
 
     async def _whole(self, context: JobContext, plan: Plan) -> Part:
-        async with context.port.storage.open(plan.source) as path:
-            return await whole(path, plan, self.model.key)
+        async with self._imported(context, plan) as known, context.port.storage.open(plan.source) as path:
+            return await whole(path, plan, self.model.key, known)
+
+    @asynccontextmanager
+    async def _imported(self, context: JobContext, plan: Plan) -> AsyncGenerator[Imported | None]:
+        if self.duplicates == "file" or plan.allow_duplicates:
+            yield None
+            return
+        async with imported(context, plan, self.model) as known:
+            yield known
+
+
+def _check_duplicates(name: str, key: str | None, duplicates: object) -> None:
+    if duplicates not in get_args(Duplicates):
+        raise ConfigError(
+            f"importer {name!r}: duplicates must be 'file' or 'earlier', got {duplicates!r:.80}"
+        )
+    if duplicates == "earlier" and key is None:
+        raise ConfigError(f"importer {name!r}: duplicates='earlier' needs a key= that tells rows apart")
 
 
 def _plan_of(claim: Claim) -> Plan | None:

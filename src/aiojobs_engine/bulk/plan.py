@@ -1,12 +1,14 @@
 """What travels in the payload of an import and of its chunks: never rows, only where they stand."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
 
 from aiojobs_engine.bulk.sources import Form
 from aiojobs_engine.bulk.sources.lines import Window
+from aiojobs_engine.bulk.sources.opening import Found
 from aiojobs_engine.bulk.sources.records import Span
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import PayloadError
@@ -28,6 +30,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         rows: how many rows count here: all records but empty lines.
         checksum: CRC-32 of the bytes of all spans in their order.
         skipped: first and last row numbers of duplicates.
+        earlier: how many of them an earlier import brought in.
         is_retry: these rows had failed before.
     """
 
@@ -36,6 +39,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     checksum: int = 0
     unreadable: tuple[Unreadable, ...] = ()
     skipped: tuple[tuple[int, int], ...] = ()
+    earlier: int = 0
     is_retry: bool = False
 
 
@@ -46,6 +50,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         source: the name in the storage, which tells one content from another.
         size: bytes of the source.
         label: the file's own name, for people.
+        found: what the source was taken for; chunks don't carry it.
         mapping: columns to fields.
         is_single: the import runs as one job.
     """
@@ -61,7 +66,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     allow_duplicates: bool = False
     max_failures: int | None = None
     max_failure_rate: float | None = None
+    found: Found | None = None
     part: Part | None = None
+
+
+class Looked(NamedTuple):
+    """A window, the positions of records to leave out, and those of them that an earlier import had."""
+
+    window: Window
+    repeated: Sequence[int] = ()
+    earlier: Sequence[int] = ()
 
 
 _decoder = msgspec.json.Decoder(Plan)
@@ -110,18 +124,15 @@ def chunk_envelope(
         strategy="batch",
         total=part.rows,
         created_at=now,
-        payload=msgspec.Raw(encode_plan(msgspec.structs.replace(plan, part=part))),
+        payload=msgspec.Raw(encode_plan(msgspec.structs.replace(plan, found=None, part=part))),
     )
 
 
-def parts(windows: Iterable[tuple[Window, Sequence[int]]], size: int) -> Iterator[Part]:
-    """Parts of `size` records, the last one of fewer; without those that hold nothing but empty lines.
-
-    Each window comes with the positions of the records that are to be left out.
-    """
+def parts(windows: Iterable[Looked], size: int) -> Iterator[Part]:
+    """Parts of `size` records, the last one of fewer; without those that hold nothing but empty lines."""
     draft = Draft()
     number = 1
-    for window, repeated in windows:
+    for window, repeated, earlier in windows:
         position = begin = 0
         while position < len(window.lengths):
             end = min(len(window.lengths), position + size - draft.records)
@@ -133,6 +144,7 @@ def parts(windows: Iterable[tuple[Window, Sequence[int]]], size: int) -> Iterato
                 span = Span(window.offset + begin, length, number + position, end - position)
                 draft.add(span, window.data[begin : begin + length], blanks)
                 draft.skip(number + again for again in repeated if position <= again < end)
+                draft.earlier += sum(position <= known < end for known in earlier)
             position, begin = end, begin + length
             if draft.records == size:
                 if draft.rows:
@@ -149,12 +161,14 @@ class Draft:
     Attributes:
         records: how many are in it, empty lines included.
         rows: how many of them count.
+        earlier: how many of those that are left out an earlier import brought in.
     """
 
     def __init__(self) -> None:
         """Hold nothing yet."""
         self.records = 0
         self.rows = 0
+        self.earlier = 0
         self._checksum = 0
         self._spans: list[Span] = []
         self._unreadable: list[Unreadable] = []
@@ -193,6 +207,7 @@ class Draft:
             checksum=self._checksum,
             unreadable=tuple(self._unreadable),
             skipped=tuple(self._skipped),
+            earlier=self.earlier,
             is_retry=is_retry,
         )
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from aiojobs_engine.bulk.chunk import in_reader
 from aiojobs_engine.bulk.holding import hold_chunks
-from aiojobs_engine.bulk.plan import Part, Plan, chunk_envelope, parts
+from aiojobs_engine.bulk.plan import Looked, Part, Plan, chunk_envelope, parts
 from aiojobs_engine.bulk.reading import opened
-from aiojobs_engine.bulk.seen_keys import with_repeated
+from aiojobs_engine.bulk.report import ImportReport, Tally
+from aiojobs_engine.bulk.seen_keys import Imported, with_repeated
 from aiojobs_engine.ports.backend import Record
 from aiojobs_engine.runtime.context import JobContext, StopAtCheckpoint
 
@@ -22,8 +23,13 @@ _ROWS_A_WRITE = 50_000
 _ALL = 2**62
 
 
-async def spawn(context: JobContext, plan: Plan, key: str | None) -> None:
+async def spawn(
+    context: JobContext, plan: Plan, key: str | None, imported: Imported | None
+) -> ImportReport | None:
     """Store all chunks of the import, a slice at a time; workers start with the first ones meanwhile.
+
+    Args:
+        imported: keys whose rows are left out.
 
     Raises:
         LeaseLostError: another worker plans now.
@@ -33,8 +39,9 @@ async def spawn(context: JobContext, plan: Plan, key: str | None) -> None:
     claim, port = context.claim, context.port
     a_write = max(1, min(_CHUNKS_A_WRITE, _ROWS_A_WRITE // plan.chunk_size))
     number = 0
+    tally = Tally()
     async with port.storage.open(plan.source) as path:
-        planned = _planned(path, plan, key, plan.chunk_size)
+        planned = _planned(path, plan, key, plan.chunk_size, imported)
         try:
             while found := await in_reader(partial(_take, planned, a_write), abandon_on_cancel=False):
                 children = [
@@ -44,6 +51,7 @@ async def spawn(context: JobContext, plan: Plan, key: str | None) -> None:
                     for index, part in enumerate(found, number)
                 ]
                 number += len(children)
+                tally.add(found)
                 await port.record(Record(lease=claim.lease, children=tuple(children)))
                 port.touch(claim)
                 if context.stopping:
@@ -54,15 +62,16 @@ async def spawn(context: JobContext, plan: Plan, key: str | None) -> None:
         await hold_chunks(context.engine.store, context.id)
     if context.stopping:
         raise StopAtCheckpoint
+    return tally.report(plan)
 
 
-async def whole(path: Path, plan: Plan, key: str | None) -> Part:
+async def whole(path: Path, plan: Plan, key: str | None, imported: Imported | None = None) -> Part:
     """All rows of the source as one part.
 
     Raises:
         SourceChanged: the stored source is not the one that was dispatched.
     """
-    planned = _planned(path, plan, key, _ALL)
+    planned = _planned(path, plan, key, _ALL, imported)
     return next(iter(await in_reader(partial(_take, planned, 1), abandon_on_cancel=False)), Part(rows=0))
 
 
@@ -85,11 +94,13 @@ def _take(planned: Iterator[Part], count: int) -> list[Part]:
     return list(islice(planned, count))
 
 
-def _planned(path: Path, plan: Plan, key: str | None, size: int) -> Generator[Part]:
+def _planned(
+    path: Path, plan: Plan, key: str | None, size: int, imported: Imported | None
+) -> Generator[Part]:
     with opened(path, plan) as file:
         searched = None if plan.allow_duplicates else key
         windows = plan.form.scan(file, plan.mapping, searched)
         if searched is None:
-            yield from parts(((window, ()) for window in windows), size)
+            yield from parts(map(Looked, windows), size)
         else:
-            yield from parts(with_repeated(windows, file), size)
+            yield from parts(with_repeated(windows, file, imported), size)

@@ -10,12 +10,13 @@ import msgspec
 
 from aiojobs_engine.bulk.declared import NAMES, declared_by
 from aiojobs_engine.bulk.exporter import ExportSpec, ExportType, Parts
-from aiojobs_engine.bulk.importer import ImportType
+from aiojobs_engine.bulk.importer import Duplicates, ImportType
 from aiojobs_engine.bulk.row_types import RowT
 from aiojobs_engine.bulk.sources.opening import Format
-from aiojobs_engine.core.config import DeliveryMode, DeliveryOverrides, seconds_of
+from aiojobs_engine.core.config import seconds_of
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.job import CallOptions, RunIn
+from aiojobs_engine.core.job_settings import DeliveryMode, DeliveryOverrides
 from aiojobs_engine.runtime import registry as runtime
 from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.cron import CronDecorator, CronOptions, cron
@@ -27,6 +28,8 @@ class ImporterOptions(CallOptions, total=False):
     Attributes:
         run_in: as for other job types.
         key: the field that tells rows apart; later rows of a source with the same value are skipped.
+        duplicates: with `earlier`, rows whose key an earlier import of this type brought in are skipped too,
+            as long as that job is stored; `file` without.
         chunk_size: rows per call, 1 to 100,000; `chunking.size` without one.
         format: `csv`, `tsv`, `json`, `jsonl`, `xlsx` or `parquet`; told by each file itself without one.
         encoding: that of text files, as Python names it; found in each file without one.
@@ -37,6 +40,7 @@ class ImporterOptions(CallOptions, total=False):
 
     run_in: RunIn
     key: str | None
+    duplicates: Duplicates
     chunk_size: int | None
     format: Format | None
     encoding: str | None
@@ -168,6 +172,7 @@ class ImportDecorator(Generic[RowT]):
             name=name,
             row=self._row,
             key=options.pop("key", None),
+            duplicates=options.pop("duplicates", "file"),
             chunk_size=options.pop("chunk_size", None),
             declared=declared,
             options=options,

@@ -99,6 +99,19 @@ def row_type(row: type[RowT], owner: str) -> RowType[RowT]:
     return _Plain(row, described)
 
 
+def is_mixed_text(annotation: object) -> bool:
+    """Whether a field takes text, and other values beside it and None."""
+    try:
+        described = kinds.type_info(annotation)
+    except TypeError:
+        return True
+    if not isinstance(described, kinds.UnionType):
+        return False
+    return any(isinstance(each, kinds.StrType) for each in described.types) and not all(
+        isinstance(each, kinds.StrType | kinds.NoneType) for each in described.types
+    )
+
+
 def shown(value: object) -> str:
     """A value in a message, cut to 60 characters."""
     text = repr(value)

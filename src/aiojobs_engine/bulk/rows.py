@@ -12,7 +12,7 @@ from typing import Any, Generic
 
 from aiojobs_engine.bulk.failure_file import MARKS
 from aiojobs_engine.bulk.preview import guesses
-from aiojobs_engine.bulk.row_types import Fault, RowT, Values, row_type, shown, worded
+from aiojobs_engine.bulk.row_types import Fault, RowT, Values, is_mixed_text, row_type, shown, worded
 from aiojobs_engine.core.errors import ConfigError, SourceError, did_you_mean
 
 _COLUMNS_SHOWN = 20
@@ -53,6 +53,12 @@ class RowModel(Generic[RowT]):
         """The fields that a source needs columns for: those without a default, and the key."""
         needed = {field.name for field in self._type.fields.values() if field.is_required}
         return needed if self.key is None else needed | {self.key}
+
+    @property
+    def has_mixed_keys(self) -> bool:
+        """Whether the key may be a text or something else."""
+        field = None if self.key is None else self._type.fields.get(self.key)
+        return field is not None and is_mixed_text(field.annotation)
 
     def likely(self, mapping: Mapping[str, str]) -> Callable[[Sequence[str]], None]:
         """A check that takes a header when at least one of its columns is a field, or may be one."""

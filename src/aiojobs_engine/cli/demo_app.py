@@ -6,10 +6,10 @@ from typing import Annotated
 
 import msgspec
 
+from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.core.config import ListenerSettings, Settings, StorageSettings
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.runtime.context import JobContext
-from aiojobs_engine.runtime.registry import JobType
 
 NAME = "airports"
 
@@ -32,7 +32,7 @@ class Airport(msgspec.Struct):
     lid: str = ""
 
 
-def engine_in(directory: Path) -> tuple[Engine, JobType[..., None]]:
+def engine_in(directory: Path) -> tuple[Engine, ImportType[Airport]]:
     """An engine whose database, rows and output lie in `directory`, and its importer."""
     settings = Settings(
         url=f"sqlite:///{directory.absolute() / 'jobs.db'}",

@@ -9,6 +9,8 @@ import anyio.to_thread
 import msgspec
 
 from aiojobs_engine.bulk.importer import ImportType
+from aiojobs_engine.bulk.plan import decode_plan
+from aiojobs_engine.bulk.sources.opening import Found
 from aiojobs_engine.bulk.template import TemplateFormat
 from aiojobs_engine.cli.opening import engine_with_jobs
 from aiojobs_engine.cli.output import note, print_facts, print_json, print_table
@@ -33,6 +35,12 @@ def found_importer(engine: Engine, name: str) -> ImportType[Any]:
     importers = [known for known, job_type in engine.registry.types.items() if job_type.kind == "import"]
     hint = did_you_mean(name, importers) or f"; importers are {', '.join(importers) or 'none'}"
     raise ConfigError(f"{name!r} is no importer but a {found.kind}{hint}")
+
+
+async def source_of(engine: Engine, job_id: str) -> Found | None:
+    """What the source of a stored import was taken for; None when the job is gone or doesn't say."""
+    (envelope,) = await engine.store.envelopes([job_id])
+    return None if envelope is None else decode_plan(envelope.payload).found
 
 
 async def write_template(target: str | None, name: str, file: str) -> int:

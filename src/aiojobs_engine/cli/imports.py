@@ -7,12 +7,19 @@ from typing import Any
 
 import click
 
-from aiojobs_engine.cli.import_looks import found_importer, show_preview, show_problems, write_template
+from aiojobs_engine.cli.import_looks import (
+    found_importer,
+    show_preview,
+    show_problems,
+    source_of,
+    write_template,
+)
 from aiojobs_engine.cli.opening import check_shared, engine_with_jobs, json_option, run, user_of
 from aiojobs_engine.cli.output import note, print_json
 from aiojobs_engine.cli.running import called, hint_at_workers, until_final
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobStatus
+from aiojobs_engine.core.wording import counted
 
 _ARGUMENTS = "[TARGET] NAME FILE"
 
@@ -84,8 +91,12 @@ def import_command(  # noqa: PLR0913 - a parameter per option
             mapping.update(looked.mapping)
         async with engine:
             handle = await engine.dispatch(importer.options(**options), file, mapping=mapping, **call)
+            source = await source_of(engine, handle.id)
+            if not as_json:
+                note(f"{Path(file).name}: {source}")
             if not wait:
-                print_json({"id": handle.id, "created": handle.created}) if as_json else click.echo(handle.id)
+                told = {"id": handle.id, "created": handle.created, "source": source}
+                print_json(told) if as_json else click.echo(handle.id)
                 return 0
             click.echo(handle.id, err=as_json)
             await hint_at_workers(engine, handle.id)
@@ -103,11 +114,14 @@ def report(job: JobStatus, target: str | None, *, is_dry: bool = False) -> int:
     """Say on standard error how an import ended; the exit code: 0 for `completed` and `partial`."""
     counts = f"{job.succeeded:,} of {job.total:,} rows {'would go' if is_dry else 'are'} in"
     if job.skipped:
-        counts += f", {job.skipped:,} of them duplicates"
+        earlier = min(job.skipped, (job.result or {}).get("earlier", 0))
+        counts += f", {job.skipped - earlier:,} of them duplicates"
+        if earlier:
+            counts += f", {earlier:,} imported earlier"
     note(f"{job.status}: {counts}")
     words = [target] if target else []
     if job.failed:
-        note(f"{job.failed:,} rows failed: {called('failures', 'list', *words, job.id)}")
+        note(f"{counted(job.failed, 'row')} failed: {called('failures', 'list', *words, job.id)}")
     if job.status in (Status.COMPLETED, Status.PARTIAL):
         return 0
     if job.error is not None:

@@ -12,6 +12,7 @@ from aiojobs_engine.cli.output import mask_by
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.engine import Engine
+from aiojobs_engine.lifetime.configured import undeclared
 from aiojobs_engine.settings import load_settings
 from aiojobs_engine.target import is_target, load
 
@@ -78,6 +79,7 @@ async def engine_with_jobs(target: str | None) -> Engine:
         hint = "; give it parentheses where it is made" if isinstance(found, type) else ""
         raise ConfigError(f"{chosen} is no Engine, but {type(found).__name__}{hint}")
     found.target = chosen
+    found.declare_configured()
     mask_by(found.settings.masker)
     return found
 
@@ -111,7 +113,7 @@ async def engine_for(target: str | None, url: str | None) -> Engine:
         return await engine_with_jobs(None)
     _check_presence(chosen)
     mask_by(settings.masker)
-    return Engine(chosen)
+    return Engine(chosen, config=undeclared(settings))
 
 
 @asynccontextmanager

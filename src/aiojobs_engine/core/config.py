@@ -1,37 +1,33 @@
 """Every setting with its default."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from aiojobs_engine.core.breaker import Breaker
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.gates import Overflow
-from aiojobs_engine.core.limiting import Concurrency, Rate
-from aiojobs_engine.core.limits import LARGEST_WEIGHT, LEAST_WEIGHT, PAYLOAD_BYTES, PRIORITY, RESULT_BYTES
+from aiojobs_engine.core.job_settings import (
+    AtLeastOne,
+    DeliveryMode,
+    JobSettings,
+    LeaseSeconds,
+    Name,
+    OptionSettings,
+    Port,
+    Priority,
+    Seconds,
+    Section,
+    Weight,
+)
+from aiojobs_engine.core.limiting import Rate
+from aiojobs_engine.core.limits import PAYLOAD_BYTES, RESULT_BYTES
 from aiojobs_engine.core.masking import Masker, masker_of
 from aiojobs_engine.core.retry import RetrySpec
 from aiojobs_engine.core.state import Status
-from aiojobs_engine.core.status import UserId
-from aiojobs_engine.core.unique import Unique
-
-Seconds = Annotated[float, msgspec.Meta(ge=0, lt=2**40, title="seconds")]
-"""A duration; files and the environment may say "30s", "5m", "2h", "1d" too."""
-
-LeaseSeconds = Annotated[float, msgspec.Meta(ge=0.1, lt=2**40, title="seconds")]
-Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
-Priority = Annotated[int, msgspec.Meta(ge=-PRIORITY, le=PRIORITY)]
-Weight = Annotated[float, msgspec.Meta(ge=LEAST_WEIGHT, le=LARGEST_WEIGHT)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:\-]{1,128}\Z")]
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The common root of sections: unknown keys are refused."""
-
-
-class WorkerSettings(_Section, frozen=True, kw_only=True):
+class WorkerSettings(Section, frozen=True, kw_only=True):
     """`[worker]`.
 
     Attributes:
@@ -61,7 +57,7 @@ class WorkerSettings(_Section, frozen=True, kw_only=True):
     metrics_host: str = "127.0.0.1"
 
 
-class DefaultSettings(_Section, frozen=True, kw_only=True):
+class DefaultSettings(Section, frozen=True, kw_only=True):
     """`[defaults]`: options of every job that nothing nearer sets. Seconds."""
 
     queue: Name = "default"
@@ -71,47 +67,7 @@ class DefaultSettings(_Section, frozen=True, kw_only=True):
     retry: RetrySpec = RetrySpec()
 
 
-class OptionSettings(_Section, frozen=True, kw_only=True):
-    """`[kinds.NAME]` and `[jobs.NAME]`: options of some jobs; None leaves it to the next level.
-
-    Attributes:
-        timeout: seconds that one run may take; 0 means no bound.
-        delay, expires: seconds from the dispatch.
-    """
-
-    queue: Name | None = None
-    priority: Priority | None = None
-    timeout: Seconds | None = None
-    result_ttl: Seconds | None = None
-    retry: RetrySpec | None = None
-    max_crashes: AtLeastOne | None = None
-    delay: Seconds | None = None
-    expires: Seconds | None = None
-    user_id: UserId | None = None
-    tags: tuple[Name, ...] | None = None
-    meta: dict[str, Any] | None = None
-    unique: Unique | None = None
-    concurrency: int | Concurrency | None = None
-    rate_limit: str | Rate | None = None
-    cost: AtLeastOne | None = None
-    breaker: Breaker | None = None
-    listeners: "ListenerOverrides | None" = None
-    delivery: "DeliveryOverrides | None" = None
-    chunking: "ChunkingOverrides | None" = None
-    label: str | None = None
-
-
-class JobSettings(OptionSettings, frozen=True, kw_only=True):
-    """`[jobs.NAME]`: options of one job type.
-
-    Attributes:
-        run_in: where workers run it, when it is a plain function.
-    """
-
-    run_in: Literal["thread", "process"] | None = None
-
-
-class QueueSettings(_Section, frozen=True, kw_only=True):
+class QueueSettings(Section, frozen=True, kw_only=True):
     """`[queues.NAME]`: what holds for all jobs of a queue together.
 
     Attributes:
@@ -122,6 +78,8 @@ class QueueSettings(_Section, frozen=True, kw_only=True):
         max_pending: how many pending jobs it may have; None is no bound.
         overflow: what becomes of a job that finds no room: it is refused with `QueueFull`, or its dispatcher
             waits, or it or the oldest one is discarded.
+        partitions: over how many homes of a store in Redis its jobs are spread, at most as many as that has;
+            other stores have one place for all jobs.
         weights: turns of some of them, by their text; 1 for the others, within 0.001 to 1,000.
     """
 
@@ -130,10 +88,11 @@ class QueueSettings(_Section, frozen=True, kw_only=True):
     fair_by: Name | None = None
     max_pending: AtLeastOne | None = None
     overflow: Overflow = "refuse"
-    weights: dict[str, Weight] = {}
+    partitions: AtLeastOne = 1
+    weights: dict[str, Weight] = msgspec.field(default_factory=dict)
 
 
-class ListenerSettings(_Section, frozen=True, kw_only=True):
+class ListenerSettings(Section, frozen=True, kw_only=True):
     """`[listeners]`: which built-in listeners run."""
 
     broadcast: bool = True
@@ -141,15 +100,7 @@ class ListenerSettings(_Section, frozen=True, kw_only=True):
     notify: bool = False
 
 
-class ListenerOverrides(_Section, frozen=True, kw_only=True):
-    """`listeners` of one kind or type; None leaves it to the next level."""
-
-    broadcast: bool | None = None
-    log: bool | None = None
-    notify: bool | None = None
-
-
-class NotifySettings(_Section, frozen=True, kw_only=True):
+class NotifySettings(Section, frozen=True, kw_only=True):
     """`[notify]`: who is told beside those that `@engine.recipients` names, and how.
 
     Attributes:
@@ -171,7 +122,7 @@ class NotifySettings(_Section, frozen=True, kw_only=True):
     allow: tuple[str, ...] = ()
 
 
-class SmtpSettings(_Section, frozen=True, kw_only=True):
+class SmtpSettings(Section, frozen=True, kw_only=True):
     """`[smtp]`: the server that sends e-mail; `sender` is `user` without one."""
 
     host: str | None = None
@@ -182,25 +133,14 @@ class SmtpSettings(_Section, frozen=True, kw_only=True):
     security: Literal["starttls", "tls", "none"] = "starttls"
 
 
-class ChunkingSettings(_Section, frozen=True, kw_only=True):
+class ChunkingSettings(Section, frozen=True, kw_only=True):
     """`[chunking]`: rows per chunk, and up to how many rows one job does alone."""
 
     size: AtLeastOne = 1000
     threshold: Annotated[int, msgspec.Meta(ge=0)] = 1000
 
 
-class ChunkingOverrides(_Section, frozen=True, kw_only=True):
-    """`chunking` of one kind or type; None leaves it to the next level."""
-
-    size: AtLeastOne | None = None
-    threshold: Annotated[int, msgspec.Meta(ge=0)] | None = None
-
-
-DeliveryMode = Literal["download", "link", "both"]
-"""Where the file of an export goes: to the path that the call names, into the storage, or both."""
-
-
-class DeliverySettings(_Section, frozen=True, kw_only=True):
+class DeliverySettings(Section, frozen=True, kw_only=True):
     """`[delivery]`: what becomes of the files of exports.
 
     Attributes:
@@ -215,35 +155,36 @@ class DeliverySettings(_Section, frozen=True, kw_only=True):
     ttl: Seconds = 86_400.0
 
 
-class DeliveryOverrides(_Section, frozen=True, kw_only=True):
-    """`delivery` of one kind or type; None leaves it to the next level."""
-
-    mode: DeliveryMode | None = None
-    keep: Literal["temporary", "permanent"] | None = None
-    ttl: Seconds | None = None
-
-
-class KeepSettings(_Section, frozen=True, kw_only=True):
+class KeepSettings(Section, frozen=True, kw_only=True):
     """How long final jobs stay, whichever comes first: `age` (seconds) and how many."""
 
     age: Seconds = 86_400.0
     keep: Annotated[int, msgspec.Meta(ge=0)] = 100_000
 
 
-class RetentionSettings(_Section, frozen=True, kw_only=True):
+class RetentionSettings(Section, frozen=True, kw_only=True):
     """`[retention]`: `completed` holds for partial, cancelled, discarded and expired jobs too."""
 
     completed: KeepSettings = KeepSettings()
     failed: KeepSettings = KeepSettings(age=30 * 86_400.0)
 
 
-class StorageSettings(_Section, frozen=True, kw_only=True):
-    """`[storage]`: the directory that holds the rows of bulk jobs, shared by all workers."""
+class StorageSettings(Section, frozen=True, kw_only=True):
+    """`[storage]`: where the rows of bulk jobs and the files of exports lie, for all workers.
+
+    Attributes:
+        path: the directory, or what the driver takes for one.
+        driver: `local`, or `module:attribute` of what makes a `Storage` of the path.
+        ttl: seconds from the dispatch of an import after which its source is removed, when the import has
+            ended; None keeps it as long as its job.
+    """
 
     path: str = "aiojobs-files"
+    driver: str = "local"
+    ttl: Seconds | None = None
 
 
-class LimitSettings(_Section, frozen=True, kw_only=True):
+class LimitSettings(Section, frozen=True, kw_only=True):
     """`[limits]`: bytes, where nothing else is said.
 
     Attributes:
@@ -263,7 +204,7 @@ class LimitSettings(_Section, frozen=True, kw_only=True):
     workbook_bytes: AtLeastOne = 200_000_000
 
 
-class MaskingSettings(_Section, frozen=True, kw_only=True):
+class MaskingSettings(Section, frozen=True, kw_only=True):
     """`[masking]`: what is a secret of yours, beside the built-in rules.
 
     Attributes:
@@ -275,7 +216,7 @@ class MaskingSettings(_Section, frozen=True, kw_only=True):
     patterns: tuple[str, ...] = ()
 
 
-class ExecutionLogSettings(_Section, frozen=True, kw_only=True):
+class ExecutionLogSettings(Section, frozen=True, kw_only=True):
     """`[execution_log]`: a record per run, off without handlers.
 
     Attributes:
@@ -297,13 +238,13 @@ class ExecutionLogSettings(_Section, frozen=True, kw_only=True):
     hash_secret: str | None = None
 
 
-class SqliteSettings(_Section, frozen=True, kw_only=True):
+class SqliteSettings(Section, frozen=True, kw_only=True):
     """`[sqlite]`: `full` keeps every acknowledged job through a power cut, `normal` may lose the newest."""
 
     durability: Literal["full", "normal"] = "full"
 
 
-class TelemetrySettings(_Section, frozen=True, kw_only=True):
+class TelemetrySettings(Section, frozen=True, kw_only=True):
     """`[telemetry]`.
 
     Attributes:
@@ -311,6 +252,7 @@ class TelemetrySettings(_Section, frozen=True, kw_only=True):
         trace_parenting: a run is the root of a trace that links to its dispatch (`link`), or goes on in the
             trace of its dispatch (`parent`).
         trace_settlements: a span for each write of outcomes, too.
+        trace_claims: a span for each claim that brought jobs, too.
         log_format: how the command `worker` writes its logs.
         trace_exporter: where the command `worker` sends spans when the program has set no tracer provider.
         metrics: figures go to the engine's collector, or where the program has set a meter provider.
@@ -319,12 +261,13 @@ class TelemetrySettings(_Section, frozen=True, kw_only=True):
     tracing: bool = True
     trace_parenting: Literal["link", "parent"] = "link"
     trace_settlements: bool = True
+    trace_claims: bool = False
     metrics: bool = True
     log_format: Literal["text", "json"] = "text"
     trace_exporter: Literal["none", "otlp", "console"] = "none"
 
 
-class Settings(_Section, frozen=True, kw_only=True):
+class Settings(Section, frozen=True, kw_only=True):
     """The whole configuration."""
 
     url: str = "sqlite:///aiojobs.db"
@@ -336,9 +279,9 @@ class Settings(_Section, frozen=True, kw_only=True):
     chunking: ChunkingSettings = ChunkingSettings()
     listeners: ListenerSettings = ListenerSettings()
     delivery: DeliverySettings = DeliverySettings()
-    kinds: dict[str, OptionSettings] = {}
-    jobs: dict[str, JobSettings] = {}
-    queues: dict[str, QueueSettings] = {}
+    kinds: dict[str, OptionSettings] = msgspec.field(default_factory=dict)
+    jobs: dict[str, JobSettings] = msgspec.field(default_factory=dict)
+    queues: dict[str, QueueSettings] = msgspec.field(default_factory=dict)
     retention: RetentionSettings = RetentionSettings()
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()

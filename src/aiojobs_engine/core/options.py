@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from aiojobs_engine.core.config import OptionSettings, QueueSettings, Settings
+from aiojobs_engine.core.config import QueueSettings, Settings
 from aiojobs_engine.core.errors import did_you_mean
 from aiojobs_engine.core.gates import Limit
+from aiojobs_engine.core.job_settings import DECLARING, OptionSettings
 from aiojobs_engine.core.limiting import (
     Concurrency,
     checked_concurrency,
@@ -19,7 +20,7 @@ from aiojobs_engine.core.limiting import (
 from aiojobs_engine.core.retry import Retry
 
 KINDS = ("job", "import", "export", "sync", "report")
-_APART = ("listeners", "delivery", "chunking", "run_in")
+_APART = ("listeners", "delivery", "chunking", "storage", "run_in", *DECLARING)
 _CARRIED = ("delay", "expires", "user_id", "tags", "meta", "unique", "cost", "limit_key", "label")
 
 
@@ -104,7 +105,7 @@ def _set_fields(section: OptionSettings | None) -> dict[str, Any]:
 
 def layered(
     settings: Settings,
-    section: Literal["delivery", "chunking"],
+    section: Literal["delivery", "chunking", "storage"],
     name: str,
     kind: str,
     *,

@@ -25,17 +25,21 @@ class RowsDone:
     Attributes:
         skipped: duplicates, which count as succeeded too.
         resolved: of a chunk of rows that had failed before, the row numbers that are good now.
+        result: what there is to tell of a bulk job that has no chunks.
     """
 
     succeeded: int
     skipped: int = 0
     faults: tuple[RowFault, ...] = ()
     resolved: tuple[int, ...] | None = None
+    result: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Spawned:
-    """A bulk job has stored all its chunks; it waits for them without lease or slot."""
+    """A bulk job has stored all its chunks, and has a result; it waits for them without lease or slot."""
+
+    result: Any = None
 
 
 @dataclass(frozen=True, slots=True)

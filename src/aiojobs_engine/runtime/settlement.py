@@ -3,7 +3,6 @@
 Pure: it reads no clock and writes nothing; the finalizer writes what it answers.
 """
 
-import traceback
 from random import Random
 from typing import assert_never
 
@@ -45,6 +44,7 @@ from aiojobs_engine.ports.backend import Settlement
 from aiojobs_engine.runtime.executor import DeadlineExceeded
 from aiojobs_engine.runtime.registry import RowsLost
 from aiojobs_engine.runtime.run import Run
+from aiojobs_engine.runtime.tracebacks import traceback_of
 
 
 class Decider:
@@ -65,9 +65,10 @@ class Decider:
                 return self._failed(run, outcome, now)
             case RowsDone():
                 return self._rows_done(run, outcome, now)
-            case Spawned():
+            case Spawned(result=result):
                 counters = run.claim.counters if run.context is None else run.context.final_counters
-                return _counted(run, Status.WAITING, JobProgressed, now, counters)
+                waiting = _counted(run, Status.WAITING, JobProgressed, now, counters)
+                return msgspec.structs.replace(waiting, result=self._told(run, result))
             case Snoozed(seconds=seconds):
                 return _later(run, Status.SCHEDULED, now, seconds, None)
             case Discarded(reason=reason):
@@ -166,8 +167,16 @@ class Decider:
         else:
             settlement = _counted(run, status, JobCompleted, now, counters)
         return msgspec.structs.replace(
-            settlement, faults=self._masked(outcome.faults), resolved=outcome.resolved, cursor=b""
+            settlement,
+            faults=self._masked(outcome.faults),
+            resolved=outcome.resolved,
+            cursor=b"",
+            result=self._told(run, outcome.result),
         )
+
+    def _told(self, run: Run, result: object) -> bytes | None:
+        """What a bulk job tells of itself, for as long as it is stored."""
+        return run.job_type.results.encode(result, self._result_bytes)
 
     def _masked(self, faults: tuple[RowFault, ...]) -> tuple[RowFault, ...]:
         """The same faults; what is said about a row may be shown, what stands in it is run again."""
@@ -184,7 +193,7 @@ def error_info(error: BaseException, masker: Masker) -> ErrorInfo:
     except BaseException:  # noqa: BLE001 - a broken __str__ must not lose the job, nor end the finalizer
         message = "<its message can't be shown>"
     try:
-        lines = "".join(traceback.format_exception(error, limit=-20, chain=True))
+        lines = traceback_of(error)
     except Exception:  # noqa: BLE001 - the same
         lines = ""
     return ErrorInfo(kind, shortened(masker.text(message)), shortened(masker.text(lines)))
