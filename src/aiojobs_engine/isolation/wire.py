@@ -2,6 +2,7 @@
 
 import importlib
 import traceback
+from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -128,7 +129,10 @@ def outcome_of(answer: Message, job_type: JobType[..., Any]) -> Outcome | None:
     if answer.kind == _FAILED:
         fault = msgspec.json.decode(answer.body, type=Fault)
         return Failed(_exception(fault), fault.delay, fault.permanent)
-    return msgspec.json.decode(answer.body, type=_AS_THEY_ARE[answer.kind])
+    outcome = msgspec.json.decode(answer.body, type=_AS_THEY_ARE[answer.kind])
+    if isinstance(outcome, RowsDone | Spawned) and outcome.result is not None:
+        return replace(outcome, result=job_type.results.decode(_encoder.encode(outcome.result)))
+    return outcome
 
 
 def _fault(failed: Failed) -> Fault:
