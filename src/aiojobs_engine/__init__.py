@@ -72,7 +72,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import ErrorInfo, JobFailure, JobStatus
 from aiojobs_engine.core.unique import Unique
 from aiojobs_engine.core.webhooks import SignatureMismatch
-from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.desks.cron_views import CronRun, CronStatus
 from aiojobs_engine.desks.dead import FailureGroup
 from aiojobs_engine.desks.explain import Explanation, Reason
 from aiojobs_engine.desks.health import Health

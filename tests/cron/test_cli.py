@@ -1,10 +1,19 @@
 """`cron` on the command line."""
 
+import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from aiojobs_engine.backends.sqlite import SqliteBackend
+from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.instant import Instant, instant
+from aiojobs_engine.core.schedule import CronSpec
+from aiojobs_engine.ports.cron import CronEntry, Fire
+from aiojobs_engine.testing.clock import ManualClock
 from tests.cli.conftest import Call, call, home
 
 __all__ = ["call", "home"]
@@ -59,3 +68,25 @@ def test_unknown_entries_and_wrong_calls_are_one_line(call: Call) -> None:
     assert "did you mean 'nightly'" in answer.err
     assert call("cron", "history", "cronapp:engine", "a", "b").code == 2
     assert "stands in code" in call("cron", "remove", "cronapp:engine", "nightly").err
+
+
+def test_what_an_entry_waits_for_stands_in_its_history_and_list(call: Call, home: Path) -> None:
+    asyncio.run(_skip_a_fire(home / "jobs.db"))
+
+    assert "skipped: waits for extract" in call("cron", "history", *URL, "load").out
+    (fire,) = json.loads(call("cron", "history", *URL, "load", "--json").out)
+    assert (fire["outcome"], fire["waits_for"]) == ("skipped", "extract")
+    listed = call("cron", "list", *URL)
+    assert "broken" in listed.out
+    assert listed.err == "load: it waits for 'extract', which is no entry\n"
+
+
+async def _skip_a_fire(database: Path) -> None:
+    store = SqliteBackend(database, clock=ManualClock())
+    await store.open()
+    job = Envelope(id="", type="work", payload=msgspec.Raw(b"{}"), created_at=Instant(0))
+    entry = CronEntry(name="load", spec=CronSpec(expression="@daily"), job=job, depends_on=("extract",))
+    await store.put_crons([entry])
+    at = instant(datetime(2100, 1, 1, tzinfo=UTC))
+    await store.fire([Fire(name="load", revision=entry.revision, at=at, job=None, waits_for="extract")])
+    await store.close()

@@ -101,6 +101,7 @@ class ExportRun:
         self._sink = sink_of(order.form, job_type.columns)
         self._publisher = Publisher(context, order, self._sink)
         self._storage = context.port.storage
+        self._place = self._storage.of(job_type.name, job_type.kind)
         self._state = self._resumed()
         self._rows = sum(part.rows for part in self._state.parts)
         self._total: int | None = None
@@ -231,7 +232,7 @@ class ExportRun:
                 part, rows, columns=self._type.columns, sink=self._sink, key=self._type.key_reader
             )
             while not part.ended:
-                await writer.segment(self._storage, self.context.id, self)
+                await writer.segment(self._place, self.context.id, self)
                 if self._type.has_key or len(self._state.parts) > 1:
                     await self._save()
 

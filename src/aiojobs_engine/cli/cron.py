@@ -8,7 +8,7 @@ from aiojobs_engine.cli.lazy import NamingGroup
 from aiojobs_engine.cli.listings import Page, Table, page_options
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
 from aiojobs_engine.cli.output import note, print_json
-from aiojobs_engine.desks.cron import CronRun, CronStatus
+from aiojobs_engine.desks.cron_views import CronRun, CronStatus
 
 COLUMNS = ("name", "expression", "zone", "type", "state", "next", "last", "outcome", "job")
 RUN_COLUMNS = ("at", "fired", "outcome", "job", "status", "missed since")
@@ -132,14 +132,19 @@ def row(entry: CronStatus) -> tuple[object, ...]:
         state,
         entry.next_at,
         None if last is None else last.at,
-        None if last is None else last.outcome,
+        None if last is None else outcome(last),
         None if last is None else last.status,
     )
 
 
 def run_row(fire: CronRun) -> tuple[object, ...]:
     """The cells of one fire under `RUN_COLUMNS`."""
-    return fire.at, fire.fired_at, fire.outcome, fire.job_id, fire.status, fire.missed_from
+    return fire.at, fire.fired_at, outcome(fire), fire.job_id, fire.status, fire.missed_from
+
+
+def outcome(fire: CronRun) -> str:
+    """What became of a fire, in a cell."""
+    return fire.outcome if fire.waits_for is None else f"{fire.outcome}: waits for {fire.waits_for}"
 
 
 def _switch(arguments: tuple[str, ...], url: str | None, *, every: bool, is_enabled: bool) -> None:

@@ -7,92 +7,43 @@ from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, Unpack, cast
 
-import msgspec
-
 from aiojobs_engine.bulk.importer import ImportType
 from aiojobs_engine.bulk.registry import JobRegistry
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
-from aiojobs_engine.core.instant import Instant, moment
+from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.job import CallOptions, Job
 from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.schedule import Schedule
-from aiojobs_engine.core.state import Status
+from aiojobs_engine.desks.cron_views import CronRun, CronStatus, runs, statuses
 from aiojobs_engine.dispatching.crons import entry, entry_in_code
 from aiojobs_engine.dispatching.names import NamedType
 from aiojobs_engine.handle import JobHandle
 from aiojobs_engine.lifetime.session import OpenSession, Session
 from aiojobs_engine.listing import Listing, Page, is_count, whole
-from aiojobs_engine.ports.cron import UNSEEN_AFTER, CronFire, CronRecord, Fire, FireOutcome, due_job
+from aiojobs_engine.ports.cron import (
+    UNSEEN_AFTER,
+    CronRecord,
+    Fire,
+    FireOutcome,
+    due_job,
+)
 from aiojobs_engine.runtime.cron import CronDecorator, CronOptions, cron
 from aiojobs_engine.runtime.plans import (
     TIMING,
     TimingOptions,
+    check_order,
     check_repeatable,
     checked_cron_name,
     checked_timing,
 )
 from aiojobs_engine.runtime.registry import JobType
 
-LATE_SECONDS = 60.0
-"""A fire that nobody has come to for so long is late."""
-
 _MOST_PREVIEWED = 1000
 
 
 class CronAddOptions(TimingOptions, CallOptions, total=False):
     """What `engine.cron.add` takes too: when the entry fires, and the options of its jobs."""
-
-
-class CronRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A fire of an entry.
-
-    Attributes:
-        at: the instant of the schedule.
-        fired_at: when a scheduler came to it.
-        outcome: `fired`, `skipped` (a job of an earlier fire had not ended), `missed` (passed over by the
-            policy for missed fires) or `by_hand`.
-        job_id: None of a fire that stored no job.
-        status: where that job stands, None without one, or when it was pruned.
-        missed_from: the first instant that was passed over before this one, None without any.
-    """
-
-    at: datetime
-    fired_at: datetime
-    outcome: str
-    job_id: str | None
-    status: Status | None
-    missed_from: datetime | None
-
-
-class CronStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry at one read.
-
-    Attributes:
-        expression: with nicknames spelled out.
-        type: the job type that it fires, into `queue`.
-        enabled: whether it fires.
-        in_code: it stands in the code of workers; others were added at run time.
-        next_at: the instant of the next fire, None when it is disabled or no fire is to come.
-        last: the newest of its history, None without one.
-        late: a fire is more than a minute overdue.
-        problem: why it can't be fired on this machine, None when it can.
-    """
-
-    name: str
-    expression: str
-    tz: str
-    type: str
-    queue: str
-    enabled: bool
-    in_code: bool
-    missed: str
-    overlap: str
-    environments: tuple[str, ...]
-    next_at: datetime | None
-    last: CronRun | None
-    late: bool
-    problem: str | None
 
 
 class CronDesk:
@@ -114,7 +65,7 @@ class CronDesk:
 
         async def read() -> list[CronStatus]:
             session = self._open()
-            return await statuses(session, list((await self._records(session)).values()))
+            return await statuses(session, await self._records(session))
 
         return whole(read, lambda status: status.name, limit, cursor)
 
@@ -134,8 +85,8 @@ class CronDesk:
             args: the arguments of each fire, by name.
 
         Raises:
-            ConfigError: the expression never fires or is malformed, an option is wrong, or an entry in code
-                has the name.
+            ConfigError: the expression never fires or is malformed, an option is wrong, an entry in code has
+                the name, or what it depends on is unknown or waits for it.
             PayloadError: `args` don't fit the job type.
             UnknownJobType: nobody knows the job type, and no queue is given.
         """
@@ -143,13 +94,16 @@ class CronDesk:
         given = dict(cast("Mapping[str, Any]", options))
         timing = checked_timing(expression, {key: given.pop(key) for key in TIMING & given.keys()})
         check_repeatable(given, f"cron entry {name!r}")
-        made = entry(checked_cron_name(name), timing, await self._envelope(session, what, args or {}, given))
+        others = await self._records(session)
+        _check_formers(checked_cron_name(name), timing.depends_on, others)
+        made = entry(name, timing, await self._envelope(session, what, args or {}, given))
         (is_taken,) = await session.store.put_crons([made])
         if not is_taken:
             raise ConfigError(
                 f"a cron entry in code is named {name!r}; choose another name, or change the code"
             )
-        return (await statuses(session, [(await self._records(session))[name]]))[0]
+        records = await self._records(session)
+        return (await statuses(session, records, {name}))[0]
 
     async def remove(self, name: str) -> None:
         """Forget an entry and its history; its jobs stay.
@@ -290,57 +244,16 @@ class CronDesk:
             session.templates.adopt(found)
             job_type = found
         else:
-            raise ConfigError(f"{what!r:.80} is no job type or name of one; decorate it with @engine.job")
+            raise ConfigError(f"{what!r:.80} is no job type or name of one; decorate it with @engine.job()")
         job: Job[Any] = job_type.options(**options).job(**args)
         return session.templates.envelope(job) or await session.templates.looked_up(job)
 
 
-async def statuses(session: Session, records: Sequence[CronRecord]) -> list[CronStatus]:
-    """Stored entries as people see them."""
-    last = [record.last for record in records if record.last is not None]
-    shown = dict(zip([fire.name for fire in last], await runs(session, last), strict=True))
-    now = session.clock.now()
-    return [_status(record, shown.get(record.entry.name), now) for record in records]
-
-
-async def runs(session: Session, fires: Sequence[CronFire]) -> list[CronRun]:
-    """Fires as people see them, with the status of their jobs."""
-    ids = [fire.job_id for fire in fires if fire.job_id is not None]
-    known = {job.id: job.status for job in await session.store.get(ids) if job is not None}
-    return [
-        CronRun(
-            at=moment(fire.at),
-            fired_at=moment(fire.fired_at),
-            outcome=str(fire.outcome),
-            job_id=fire.job_id,
-            status=known.get(fire.job_id or ""),
-            missed_from=None if fire.missed_from is None else moment(fire.missed_from),
-        )
-        for fire in fires
-    ]
-
-
-def _status(record: CronRecord, last: CronRun | None, now: Instant) -> CronStatus:
-    found, next_at, problem = record.entry, None, None
-    try:
-        next_at = Schedule(found.spec).next_fire(record.settled_to) if record.is_enabled else None
-    except ConfigError as error:
-        problem = str(error)
-    is_followed = not found.is_code or record.seen_at > now - UNSEEN_AFTER * 1000
-    is_late = next_at is not None and is_followed and next_at < now - LATE_SECONDS * 1000
-    return CronStatus(
-        name=found.name,
-        expression=found.spec.expression,
-        tz=found.spec.tz,
-        type=found.job.type,
-        queue=found.job.queue,
-        enabled=record.is_enabled,
-        in_code=found.is_code,
-        missed=found.missed,
-        overlap=found.overlap,
-        environments=found.environments,
-        next_at=None if next_at is None else moment(next_at),
-        last=last,
-        late=is_late,
-        problem=problem,
-    )
+def _check_formers(name: str, depends_on: Sequence[str], others: Mapping[str, CronRecord]) -> None:
+    for former in depends_on:
+        if former not in others and former != name:
+            raise ConfigError(
+                f"cron entry {name!r} depends on {former!r:.80}, which is no entry"
+                f"{did_you_mean(former, others)}"
+            )
+    check_order(name, {**{each: others[each].entry.depends_on for each in others}, name: depends_on})

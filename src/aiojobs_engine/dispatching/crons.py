@@ -44,6 +44,7 @@ def entry(name: str, timing: Timing, envelope: Envelope, *, is_code: bool = Fals
         missed_within=timing.missed_within,
         overlap=timing.overlap,
         environments=timing.environments,
+        depends_on=timing.depends_on,
         is_code=is_code,
     )
 

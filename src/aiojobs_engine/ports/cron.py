@@ -43,6 +43,7 @@ class CronEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             when there is one.
         overlap: while a job of an earlier fire has not ended, a fire is skipped, queued, or cancels that job.
         environments: it fires only in workers of these environments; empty is any.
+        depends_on: entries of which the newest fire has to succeed before a job of this one starts.
         is_code: it stands in the code of workers, and was not added at run time.
     """
 
@@ -53,6 +54,7 @@ class CronEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     missed_within: float | None = None
     overlap: Overlap = "skip"
     environments: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
     is_code: bool = False
 
     @property
@@ -64,9 +66,10 @@ class CronEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class FireOutcome(StrEnum):
     """What became of a fire.
 
-    `fired`: its job was stored. `skipped`: a job of an earlier fire had not ended. `missed`: it was passed
-    over by the policy for missed fires. `by_hand`: a person fired it. Those four are history. `settled`:
-    somebody else was first. `refused`: the entry is gone, disabled or another one by now.
+    `fired`: its job was stored. `skipped`: a job of an earlier fire had not ended, or an entry that it
+    depends on had not succeeded. `missed`: it was passed over by the policy for missed fires. `by_hand`: a
+    person fired it. Those four are history. `settled`: somebody else was first. `refused`: the entry is gone,
+    disabled or another one by now.
     """
 
     FIRED = "fired"
@@ -83,7 +86,9 @@ class Fire(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         revision: that of the entry which it computed the instant from.
         at: the instant of the schedule.
-        job: what to store, with its id; None passes the instant over as missed.
+        job: what to store, with its id; its needs are jobs of the entries that it depends on. None passes the
+            instant over: as skipped when `waits_for` says why, else as missed.
+        waits_for: the entry whose job this one needs, or that holds the fire back.
         missed_from: the first of the instants that are passed over with this one; None without any.
         by_hand: fire whatever the state of the entry, and leave its schedule alone.
     """
@@ -92,6 +97,7 @@ class Fire(msgspec.Struct, frozen=True, kw_only=True):
     revision: str
     at: Instant
     job: Envelope | None
+    waits_for: str | None = None
     missed_from: Instant | None = None
     by_hand: bool = False
 
@@ -109,6 +115,7 @@ class CronFire(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         at: the instant of the schedule; `fired_at` is when a scheduler came to it.
         job_id: None of a fire that stored no job.
+        waits_for: the entry for want of which a fire was skipped; None of all others.
         missed_from: the first instant that was passed over before this one, None without any.
     """
 
@@ -118,6 +125,7 @@ class CronFire(msgspec.Struct, frozen=True, kw_only=True):
     outcome: FireOutcome
     job_id: str | None = None
     missed_from: Instant | None = None
+    waits_for: str | None = None
 
 
 class CronRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,10 +182,11 @@ class CronStore(Protocol):
         """Fire entries; each with its job, its history and the entry's next state in one atomic write.
 
         In this order: an entry that is gone, disabled or of another revision refuses. An instant that is
-            settled
-        is not fired again. With the overlap `skip` and a job of its history that has not ended, the fire is
-        skipped; with `cancel_running` such jobs are cancelled, as by `cancel`. Then the job is stored, with
-        its `JobCreated`, unless its id is there already. `BackendFull` refuses the whole batch.
+        settled is not fired again. A fire without a job is skipped or missed; one whose job needs another
+        that is not stored is skipped. With the overlap `skip` and a job of its history that has not ended,
+        the fire is skipped; with `cancel_running` such jobs are cancelled, as by `cancel`. Then the job is
+        stored, with its `JobCreated`, unless its id is there already; its needs bind it as `enqueue` says.
+        `BackendFull` refuses the whole batch.
         """
         ...
 

@@ -12,6 +12,7 @@ from aiojobs_engine.runtime.plans import (
     CronPlan,
     Timing,
     TimingOptions,
+    check_order,
     check_repeatable,
     checked_cron_name,
     checked_timing,
@@ -54,11 +55,14 @@ class CronDecorator:
         """Register the handler as a job type, and the entry under the same name.
 
         Raises:
-            ConfigError: the name is taken or too long, or the signature can't be a job's.
+            ConfigError: the name is taken or too long, the signature can't be a job's, or the entry waits for
+                itself.
             PayloadError: `args` don't fit the handler.
         """
         made: JobType[..., Any] = JobDecorator(self._registry, self._options)(fn)
         name = checked_cron_name(made.name)
+        others = {plan.name: plan.timing.depends_on for plan in self._registry.crons.values()}
+        check_order(name, {**others, name: self._timing.depends_on})
         payload = made.arguments.encode((), self._args)
         self._registry.crons[name] = CronPlan(name=name, timing=self._timing, type=made.name, payload=payload)
         return made

@@ -7,6 +7,7 @@ from typing import Any, TypedDict, cast, get_args
 import msgspec
 
 from aiojobs_engine.core.config import seconds_of
+from aiojobs_engine.core.cron_order import circle_fault, circle_of
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
 from aiojobs_engine.core.instant import instant
 from aiojobs_engine.core.limits import checked_name
@@ -34,6 +35,8 @@ class TimingOptions(TypedDict, total=False):
         overlap: while a job of an earlier fire has not ended, a fire is skipped (`skip`), queued (`queue`),
             or cancels that job (`cancel_running`).
         environments: it fires only in workers whose `worker.environment` is one of these; any without.
+        depends_on: names of entries. A job of this one starts when the newest fires of those have completed;
+            a fire of which one did not is skipped.
     """
 
     tz: str
@@ -44,6 +47,7 @@ class TimingOptions(TypedDict, total=False):
     missed_within: float | timedelta | str | None
     overlap: Overlap
     environments: Sequence[str] | None
+    depends_on: str | Sequence[str] | None
 
 
 TIMING = frozenset(TimingOptions.__annotations__)
@@ -57,6 +61,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     missed_within: float | None
     overlap: Overlap
     environments: tuple[str, ...]
+    depends_on: tuple[str, ...]
 
 
 class CronPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +111,8 @@ def checked_timing(expression: str, options: Mapping[str, Any]) -> Timing:
         missed=_one_of(options.get("missed", "one"), get_args(Missed), "missed"),
         missed_within=None if within is None else _seconds(within, "missed_within"),
         overlap=_one_of(options.get("overlap", "skip"), get_args(Overlap), "overlap"),
-        environments=_names(options.get("environments") or ()),
+        environments=_names(options.get("environments") or (), "environments"),
+        depends_on=_depends_on(options.get("depends_on") or ()),
     )
     if timing.missed == "all" and timing.missed_within is None:
         raise ConfigError(
@@ -114,6 +120,16 @@ def checked_timing(expression: str, options: Mapping[str, Any]) -> Timing:
         )
     Schedule(timing.spec)
     return timing
+
+
+def check_order(name: str, depends_on: Mapping[str, Sequence[str]]) -> None:
+    """Nothing, when an entry doesn't wait for itself; `depends_on` is what all entries wait for.
+
+    Raises:
+        ConfigError: it does, itself or through others.
+    """
+    if circle := circle_of(name, depends_on):
+        raise ConfigError(f"cron entry {name!r} would never fire: {circle_fault(circle)}")
 
 
 def checked_cron_name(name: str) -> str:
@@ -153,7 +169,11 @@ def _one_of(value: object, known: tuple[str, ...], what: str) -> Any:
     return value
 
 
-def _names(value: object) -> tuple[str, ...]:
+def _names(value: object, what: str) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise ConfigError(f"environments must be a list of names, got {value!r:.80}")
-    return tuple(checked_name(name, "an environment") for name in cast("Sequence[str]", value))
+        raise ConfigError(f"{what} must be a list of names, got {value!r:.80}")
+    return tuple(checked_name(name, f"a name in {what}") for name in cast("Sequence[str]", value))
+
+
+def _depends_on(value: object) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_names((value,) if isinstance(value, str) else value, "depends_on")))

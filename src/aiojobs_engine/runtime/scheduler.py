@@ -4,99 +4,19 @@ import logging
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
+from aiojobs_engine.core.cron_order import circle_fault, circle_of
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant, moment
-from aiojobs_engine.core.schedule import Schedule, delay_of, fire_id
 from aiojobs_engine.ports.clock import Clock
-from aiojobs_engine.ports.cron import (
-    ON_TIME,
-    CronEntry,
-    CronRecord,
-    CronStore,
-    Fire,
-    FireOutcome,
-    due_job,
-)
-from aiojobs_engine.ports.tracing import FindTracing, no_tracing
+from aiojobs_engine.ports.cron import CronEntry, CronRecord, Fire, FireOutcome
+from aiojobs_engine.runtime.cron_order import BATCH, FireStore, Formers, Scheduled
+from aiojobs_engine.runtime.observing import Observing
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_SLEEP = 1.0
 _ANNOUNCE_EVERY = 30.0
-_BATCH = 500
 _UNKNOWN = -1
-
-
-class Scheduled:
-    """An entry that a scheduler follows.
-
-    Attributes:
-        settled_to: up to where the entry is settled, as far as is known here.
-        next_at: the next instant to fire, None when there is none.
-    """
-
-    __slots__ = ("entry", "next_at", "revision", "schedule", "settled_to")
-
-    def __init__(self, record: CronRecord) -> None:
-        """Follow a stored entry.
-
-        Raises:
-            ConfigError: its expression or time zone can't be used on this machine.
-        """
-        self.entry = record.entry
-        self.revision = record.revision
-        self.schedule = Schedule(record.entry.spec)
-        self.move(record.settled_to)
-
-    def move(self, settled_to: Instant) -> None:
-        """Go on behind `settled_to`."""
-        self.settled_to = settled_to
-        self.next_at = self.schedule.next_fire(settled_to)
-
-    def due(self, now: Instant) -> list[Fire]:
-        """The fires to ask for at `now`, in order; they settle all that is due, or the first part of it."""
-        first = self.next_at
-        if first is None or first > now:
-            return []
-        border = Instant(now - round(ON_TIME * 1000))
-        if first > border:
-            ats = self._between(Instant(first - 1), now)
-        else:
-            on_time = self._between(border, now)
-            made_up = self._made_up(border, now, has_on_time=bool(on_time))
-            ats = made_up if len(made_up) >= _BATCH else [*made_up, *on_time]
-        if ats:
-            passed = None if ats[0] == first else first
-            return [self._fire(at, now, missed_from=passed if at == ats[0] else None) for at in ats]
-        newest = self.schedule.newest_fire(self.settled_to, border) or first
-        return [Fire(name=self.entry.name, revision=self.revision, at=newest, job=None, missed_from=first)]
-
-    def _made_up(self, border: Instant, now: Instant, *, has_on_time: bool) -> list[Instant]:
-        """Of the missed instants, up to `border`, those that the policy fires."""
-        entry = self.entry
-        within = entry.missed_within
-        oldest = Instant(0) if within is None else Instant(now - round(within * 1000))
-        if entry.missed == "all":
-            return self._between(Instant(max(self.settled_to, oldest - 1)), border)
-        if entry.missed == "skip" or has_on_time:
-            return []
-        newest = self.schedule.newest_fire(self.settled_to, border)
-        return [newest] if newest is not None and newest >= oldest else []
-
-    def _between(self, after: Instant, until: Instant) -> list[Instant]:
-        """The first instants later than `after` and not later than `until`."""
-        ats: list[Instant] = []
-        at = self.schedule.next_fire(after)
-        while at is not None and at <= until and len(ats) < _BATCH:
-            ats.append(at)
-            at = self.schedule.next_fire(at)
-        return ats
-
-    def _fire(self, at: Instant, now: Instant, *, missed_from: Instant | None) -> Fire:
-        name = self.entry.name
-        delay = delay_of(name, at, self.entry.spec.jitter)
-        job = due_job(self.entry, fire_id(name, at), now, max(0, at + delay - now) if delay else 0)
-        return Fire(name=name, revision=self.revision, at=at, job=job, missed_from=missed_from)
 
 
 class Scheduler:
@@ -108,12 +28,12 @@ class Scheduler:
 
     def __init__(
         self,
-        store: CronStore,
+        store: FireStore,
         clock: Clock,
         *,
         own: Sequence[CronEntry] = (),
         environment: str | None = None,
-        tracing: FindTracing = no_tracing,
+        observing: Observing | None = None,
     ) -> None:
         """Follow the entries that were added at run time, and of those in code the `own` ones."""
         self._store = store
@@ -121,10 +41,12 @@ class Scheduler:
         self._own = tuple(own)
         self._revisions = {entry.name: entry.revision for entry in own}
         self._environment = environment
-        self._tracing = tracing
+        self._observing = observing or Observing()
         self._version = _UNKNOWN
         self._followed: dict[str, Scheduled] = {}
+        self._known: dict[str, Scheduled | None] = {}
         self._heap: list[tuple[Instant, str]] = []
+        self._later: list[tuple[Instant, str]] = []
         self._announced_at = float("-inf")
         self.broken: dict[str, str] = {}
 
@@ -154,21 +76,27 @@ class Scheduler:
     async def tick(self) -> Instant | None:
         """Fire all that is due now; the instant of the next fire, None without one. May be repeated."""
         await self._look()
-        while fires := self._due(self._clock.now()):
-            tracing = self._tracing()
-            firing = None if tracing is None else tracing.fire(fires)
-            try:
-                answers = await self._store.fire(fires if firing is None else firing.fires)
-            except BaseException:
-                self._version = _UNKNOWN  # whether they fired is open, so the entries are read anew
-                raise
-            if firing is not None:
-                firing.end(answers)
-            for fire, answer in zip(fires, answers, strict=True):
-                self._take_in(fire, answer.outcome, answer.settled_to)
+        for head in self._later:
+            heappush(self._heap, head)
+        self._later = []
+        try:
+            while fires := await self._due(self._clock.now()):
+                await self._fire(fires)
+        except BaseException:
+            self._version = _UNKNOWN  # whether they fired is open, so the entries are read anew
+            raise
         while self._heap and not self._is_valid(self._heap[0]):
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
+
+    async def _fire(self, fires: list[Fire]) -> None:
+        tracing = self._observing.tracing()
+        firing = None if tracing is None else tracing.fire(fires)
+        answers = await self._store.fire(fires if firing is None else firing.fires)
+        if firing is not None:
+            firing.end(answers)
+        for fire, answer in zip(fires, answers, strict=True):
+            self._take_in(fire, answer.outcome, answer.settled_to)
 
     async def _look(self) -> None:
         """Read the entries when they have changed."""
@@ -178,13 +106,24 @@ class Scheduler:
         records = await self._store.crons()
         self._followed = {}
         problems: dict[str, str] = {}
+        depends_on = {record.entry.name: record.entry.depends_on for record in records}
+        awaited = {former for formers in depends_on.values() for former in formers}
+        self._known = dict.fromkeys(awaited)
+        self._later = []
         for record in records:
-            if not record.is_enabled or not self._is_ours(record):
+            name, is_ours = record.entry.name, self._is_ours(record)
+            if not record.is_enabled or not (is_ours or name in awaited):
                 continue
             try:
-                self._followed[record.entry.name] = Scheduled(record)
+                if circle := circle_of(name, depends_on):
+                    raise ConfigError(circle_fault(circle))  # noqa: TRY301 - as one that can't be used
+                if name in awaited:
+                    self._known[name] = Scheduled(record)
+                if is_ours:
+                    self._followed[name] = Scheduled(record)
             except ConfigError as error:
-                problems[record.entry.name] = str(error)
+                self._known.pop(name, None)
+                problems[name] = str(error)
         for name, problem in problems.items():
             if self.broken.get(name) != problem:
                 logger.error("cron entry %s doesn't fire here: %s", name, problem)
@@ -201,12 +140,42 @@ class Scheduler:
             return False
         return not entry.is_code or self._revisions.get(entry.name) == record.revision
 
-    def _due(self, now: Instant) -> list[Fire]:
+    async def _due(self, now: Instant) -> list[Fire]:
+        """What to ask for at `now`; what depends on other entries comes when those have been asked for."""
         fires: list[Fire] = []
-        while self._heap and self._heap[0][0] <= now and len(fires) < _BATCH:
+        dependents: list[tuple[Instant, str]] = []
+        while self._heap and self._heap[0][0] <= now and len(fires) < BATCH:
             head = heappop(self._heap)
-            if self._is_valid(head):
-                fires += self._followed[head[1]].due(now)
+            if not self._is_valid(head):
+                continue
+            followed = self._followed[head[1]]
+            if followed.entry.depends_on:
+                dependents.append(head)
+            else:
+                fires += followed.due(now)
+        if fires or not dependents:
+            for head in dependents:
+                heappush(self._heap, head)
+            return fires
+        return await self._due_behind(dependents, now)
+
+    async def _due_behind(self, dependents: Sequence[tuple[Instant, str]], now: Instant) -> list[Fire]:
+        """The fires of entries that depend on others, as far as those are settled; the rest comes later."""
+        formers = Formers(self._store, self._known)
+        fires: list[Fire] = []
+        for head in dependents:
+            followed = self._followed[head[1]]
+            bound = await formers.bind(followed.due(now), followed.entry.depends_on)
+            if bound and len(fires) < BATCH:
+                fires += bound
+            elif bound:
+                heappush(self._heap, head)
+            else:
+                self._later.append(head)
+        for head in self._later if fires else ():
+            heappush(self._heap, head)
+        if fires:
+            self._later = []
         return fires
 
     def _is_valid(self, head: tuple[Instant, str]) -> bool:
@@ -223,6 +192,9 @@ class Scheduler:
             return
         if outcome is FireOutcome.FIRED:
             logger.debug("cron entry %s fired for %s", fire.name, moment(fire.at))
+            lag = max(0, self._clock.now() - fire.at) / 1000
+            for observer in self._observing.observers:
+                observer.fired(fire.name, lag)
         followed.move(max(settled_to, followed.settled_to))
         if followed.next_at is not None:
             heappush(self._heap, (followed.next_at, fire.name))

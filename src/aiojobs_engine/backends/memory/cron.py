@@ -7,12 +7,15 @@ from itertools import count
 
 import msgspec
 
+from aiojobs_engine.backends.memory.chunks import finish
 from aiojobs_engine.backends.memory.control import cancel_job
+from aiojobs_engine.backends.memory.flows import add_linked, close_batches, missing_link
 from aiojobs_engine.backends.memory.ledger import Ledger, Part
 from aiojobs_engine.core.envelope import encode_envelope
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.state import FINAL
 from aiojobs_engine.core.views import listing_end
+from aiojobs_engine.ports.backend import Enqueued
 from aiojobs_engine.ports.cron import (
     HISTORY_KEPT,
     ON_TIME,
@@ -110,6 +113,7 @@ class MemoryCron(Part):
         answers = [
             _fire(ledger, self._crons, fire, body, now) for fire, body in zip(fires, bodies, strict=True)
         ]
+        finish(ledger, now)
         ledger.log.publish()
         return answers
 
@@ -155,10 +159,12 @@ def _fire(ledger: Ledger, crons: Crons, fire: Fire, body: bytes | None, now: Ins
         if fire.at <= stored.settled_to:
             return Fired(FireOutcome.SETTLED, stored.settled_to)
         stored.settled_to = fire.at
-    outcome = _outcome(ledger, stored, fire, now)
+    is_held = _is_held(ledger, fire)
+    outcome = FireOutcome.SKIPPED if is_held else _outcome(ledger, stored, fire, now)
     is_stored = fire.job is not None and outcome is not FireOutcome.SKIPPED
     if is_stored and body is not None and fire.job is not None and fire.job.id not in ledger.jobs:
-        ledger.add(body, now)
+        add_linked(ledger, fire.job, body, now)
+        close_batches(ledger, [fire.job], [Enqueued(fire.job.id, created=True)], now)
     told = CronFire(
         name=fire.name,
         at=fire.at,
@@ -166,11 +172,19 @@ def _fire(ledger: Ledger, crons: Crons, fire: Fire, body: bytes | None, now: Ins
         outcome=outcome,
         job_id=fire.job.id if fire.job is not None and is_stored else None,
         missed_from=fire.missed_from,
+        waits_for=fire.waits_for if is_held else None,
     )
     stored.history.append((next(crons.numbers), told))
     while len(stored.history) > HISTORY_KEPT:
         stored.history.popleft()
     return Fired(outcome, stored.settled_to)
+
+
+def _is_held(ledger: Ledger, fire: Fire) -> bool:
+    """Whether a fire is skipped because what it depends on has not succeeded, or is gone."""
+    if fire.job is None:
+        return fire.waits_for is not None
+    return bool(fire.job.needs) and missing_link(ledger, [fire.job]) is not None
 
 
 def _outcome(ledger: Ledger, stored: StoredCron, fire: Fire, now: Instant) -> FireOutcome:

@@ -1,11 +1,13 @@
 """The Redis store: cron entries and their fires."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from aiojobs_engine.backends.redis.part import Part
-from aiojobs_engine.backends.redis.rows import encode, encoded_job
+from aiojobs_engine.backends.redis.rows import encode, encoded_job, encoded_links
+from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.views import listing_end
 from aiojobs_engine.ports.cron import (
@@ -79,9 +81,10 @@ class RedisCron(Part):
                 fire.name,
                 fire.revision,
                 fire.at,
-                False if fire.job is None else encoded_job(fire.job, self._home.lanes, bodies),
+                False if fire.job is None else self._encoded(fire.job, bodies),
                 False if fire.missed_from is None else fire.missed_from,
                 fire.by_hand,
+                False if fire.waits_for is None else fire.waits_for,
             )
             for fire in fires
         ]
@@ -90,6 +93,9 @@ class RedisCron(Part):
             Fired(FireOutcome(outcome.decode()), Instant(int(settled)))
             for outcome, settled in zip(answers[::2], answers[1::2], strict=True)
         ]
+
+    def _encoded(self, job: Envelope, bodies: list[bytes]) -> tuple[Any, ...]:
+        return (*encoded_job(job, self._home.lanes, bodies), encoded_links(job))
 
     async def cron_history(
         self, name: str, limit: int, cursor: str | None

@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
 from aiojobs_engine.backends.sqlite.base import Part
 from aiojobs_engine.backends.sqlite.enqueue import Encoded, add_jobs
 from aiojobs_engine.backends.sqlite.ledger import Ledger
+from aiojobs_engine.backends.sqlite.linked import enqueue_linked
 from aiojobs_engine.backends.sqlite.moves import cancel
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.envelope import encode_envelope
@@ -46,6 +48,20 @@ class _SeenFire(msgspec.Struct, array_like=True, gc=False):
     outcome: FireOutcome
     job_id: str | None
     missed_from: int | None
+    waits_for: str | None
+
+    def told(self, name: str) -> CronFire:
+        """As callers get it."""
+        missed = self.missed_from
+        return CronFire(
+            name=name,
+            at=Instant(self.at),
+            fired_at=Instant(self.fired_at),
+            outcome=self.outcome,
+            job_id=self.job_id,
+            missed_from=None if missed is None else Instant(missed),
+            waits_for=self.waits_for,
+        )
 
 
 class _SeenCron(msgspec.Struct, array_like=True, gc=False):
@@ -64,7 +80,7 @@ _states = msgspec.json.Decoder(list[_State]).decode
 _crons = msgspec.json.Decoder(list[_SeenCron]).decode
 _entry = msgspec.json.Decoder(CronEntry).decode
 _pairs = msgspec.json.Decoder(list[tuple[str, str]]).decode
-_fires = msgspec.json.Decoder(list[tuple[int, int, int, FireOutcome, str | None, int | None]]).decode
+_fires = msgspec.json.Decoder(list[tuple[int, _SeenFire]]).decode
 
 
 class SqliteCron(Part):
@@ -116,17 +132,7 @@ class SqliteCron(Part):
             "cron_history", name=name, before=listing_end(cursor), limit=limit + 1
         )
         rows = _fires(text)
-        shown = [
-            CronFire(
-                name=name,
-                at=Instant(at),
-                fired_at=Instant(fired_at),
-                outcome=outcome,
-                job_id=job_id,
-                missed_from=None if missed is None else Instant(missed),
-            )
-            for _, at, fired_at, outcome, job_id, missed in rows[:limit]
-        ]
+        shown = [seen.told(name) for _, seen in rows[:limit]]
         return shown, str(rows[limit - 1][0]) if len(rows) > limit else None
 
 
@@ -192,8 +198,10 @@ def _fire(tx: Transaction, fires: Sequence[Fire], bodies: Sequence[Encoded | Non
     history: list[tuple[object, ...]] = []
     jobs: dict[str, Encoded] = {}
     doomed: dict[str, list[str]] = {}
+    absent = _absent(tx, fires)
     for fire, body in zip(fires, bodies, strict=True):
-        outcome = _outcome(states.get(fire.name), fire, unfinished[fire.name])
+        is_held = _is_held(fire, absent - jobs.keys())
+        outcome = _outcome(states.get(fire.name), fire, unfinished[fire.name], is_held=is_held)
         state = states.get(fire.name)
         if state is not None and outcome not in (FireOutcome.REFUSED, FireOutcome.SETTLED):
             state.settled_to = state.settled_to if fire.by_hand else fire.at
@@ -205,10 +213,13 @@ def _fire(tx: Transaction, fires: Sequence[Fire], bodies: Sequence[Encoded | Non
                     unfinished[fire.name] = []
                 jobs.setdefault(job_id, body)
                 unfinished[fire.name] = [*unfinished[fire.name], job_id]
-            history.append((fire.name, fire.at, tx.now, outcome, job_id, fire.missed_from))
+            waits_for = fire.waits_for if is_held and outcome is FireOutcome.SKIPPED else None
+            history.append((fire.name, fire.at, tx.now, outcome, job_id, fire.missed_from, waits_for))
         answers.append(Fired(outcome, Instant(0 if state is None else state.settled_to)))
     if history:
-        add_jobs(tx, list(jobs.values()), int(tx.value("last_job")))
+        add_jobs(tx, [job for job in jobs.values() if not job[0].needs], int(tx.value("last_job")))
+        if bound := [job for job in jobs.values() if job[0].needs]:
+            enqueue_linked(tx, bound)
         _cancel(tx, [job_id for ids in doomed.values() for job_id in ids])
         tx.run("settle_crons", rows=[(state.name, state.settled_to) for state in states.values()])
         tx.run("add_cron_fires", rows=history)
@@ -216,7 +227,20 @@ def _fire(tx: Transaction, fires: Sequence[Fire], bodies: Sequence[Encoded | Non
     return answers
 
 
-def _outcome(state: _State | None, fire: Fire, unfinished: Sequence[str]) -> FireOutcome:
+def _absent(tx: Transaction, fires: Sequence[Fire]) -> set[str]:
+    """The jobs that new ones need and that are not stored."""
+    needed = {need.job_id for fire in fires if fire.job is not None for need in fire.job.needs}
+    return needed - Ledger(tx).by_id(list(needed)).keys() if needed else needed
+
+
+def _is_held(fire: Fire, absent: AbstractSet[str]) -> bool:
+    """Whether a fire is skipped because what it depends on has not succeeded, or is gone."""
+    if fire.job is None:
+        return fire.waits_for is not None
+    return bool(absent) and any(need.job_id in absent for need in fire.job.needs)
+
+
+def _outcome(state: _State | None, fire: Fire, unfinished: Sequence[str], *, is_held: bool) -> FireOutcome:
     if state is None:
         return FireOutcome.REFUSED
     if fire.by_hand:
@@ -225,6 +249,8 @@ def _outcome(state: _State | None, fire: Fire, unfinished: Sequence[str]) -> Fir
         return FireOutcome.REFUSED
     if fire.at <= state.settled_to:
         return FireOutcome.SETTLED
+    if is_held:
+        return FireOutcome.SKIPPED
     if fire.job is None:
         return FireOutcome.MISSED
     if state.overlap == "skip" and unfinished:
@@ -262,14 +288,5 @@ def _record(seen: _SeenCron) -> CronRecord:
         is_enabled=bool(seen.enabled),
         settled_to=Instant(seen.settled_to),
         seen_at=Instant(seen.seen_at),
-        last=None
-        if last is None
-        else CronFire(
-            name=entry.name,
-            at=Instant(last.at),
-            fired_at=Instant(last.fired_at),
-            outcome=last.outcome,
-            job_id=last.job_id,
-            missed_from=None if last.missed_from is None else Instant(last.missed_from),
-        ),
+        last=None if last is None else last.told(entry.name),
     )

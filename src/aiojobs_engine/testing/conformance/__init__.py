@@ -26,6 +26,7 @@ _THEMES = (
     "claim",
     "control",
     "cron",
+    "cron_order",
     "enqueue",
     "event",
     "fence",
@@ -54,6 +55,7 @@ from aiojobs_engine.testing.conformance.chunk import ChunkContract  # noqa: E402
 from aiojobs_engine.testing.conformance.claim import ClaimContract  # noqa: E402
 from aiojobs_engine.testing.conformance.control import ControlContract  # noqa: E402
 from aiojobs_engine.testing.conformance.cron import CronContract  # noqa: E402
+from aiojobs_engine.testing.conformance.cron_order import CronOrderContract  # noqa: E402
 from aiojobs_engine.testing.conformance.enqueue import EnqueueContract  # noqa: E402
 from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
 from aiojobs_engine.testing.conformance.execution import ExecutionContract  # noqa: E402
@@ -81,6 +83,7 @@ __all__ = [
     "ClaimContract",
     "ControlContract",
     "CronContract",
+    "CronOrderContract",
     "EnqueueContract",
     "EventContract",
     "ExecutionContract",
@@ -122,6 +125,7 @@ class BackendContract(
     RescueContract,
     ControlContract,
     CronContract,
+    CronOrderContract,
     PruneContract,
     ChunkContract,
     KinContract,
