@@ -66,7 +66,7 @@ from aiojobs_engine.listing import checked_cursor
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.metrics import MetricsCollector
-from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.storage import Storage, Storages
 from aiojobs_engine.runtime.registry import JobType, checked_registry
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.runtime.worker import Worker
@@ -170,8 +170,8 @@ class Engine(Declaring, Composing):
         self._life.metrics = collector
 
     @property
-    def storage(self) -> Storage:
-        """Where the rows of bulk jobs lie."""
+    def storage(self) -> Storages:
+        """Where the rows of bulk jobs and the files of exports lie."""
         return self._life.storage
 
     @property

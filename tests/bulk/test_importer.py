@@ -286,11 +286,11 @@ async def test_a_large_import_with_too_many_failures_is_cancelled(
 ) -> None:
     users, table = importer(engine)
     async with engine:
-        handle = await engine.dispatch(users, write_csv([f"{n},x" for n in range(100)]), max_failures=12)
+        handle = await engine.dispatch(users, write_csv([f"{n},x" for n in range(2000)]), max_failures=12)
         await engine.worker(burst=True, concurrency=1).run()
         status = await handle.status()
     assert status.status is Status.CANCELLED
-    assert 12 < counts(status)[1] < 100
+    assert 12 < counts(status)[1] < 2000
     assert table.calls == []
 
 

@@ -139,7 +139,8 @@ async def test_one_that_hangs_delays_nobody_and_loses_its_oldest(caplog: pytest.
         await clock.rest()
 
     assert len(noted.events) == 1 + 3 * QUEUE // 2
-    assert list(bus.dropped.values()) == [QUEUE // 2]
+    assert [load.dropped for load in bus.loads.values()] == [QUEUE // 2, 0]
+    assert [load.waiting for load in bus.loads.values()] == [QUEUE, 0]
     assert "too slow" in caplog.text
     closing = asyncio.get_running_loop().create_task(bus.close())
     await clock.advance(4.9)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiojobs_engine import Discard, Engine, JobContext, Retry
+from aiojobs_engine import Call, Discard, Engine, JobCompleted, JobContext, Retry
 from aiojobs_engine.backends.memory import MemoryBackend
 from aiojobs_engine.core import metrics
 from aiojobs_engine.core.errors import BackendUnavailable, ConfigError
@@ -171,6 +171,80 @@ async def test_lost_leases_and_dropped_events_are_counted() -> None:
     assert figures.value(metrics.LEASES_LOST) == 1_500
     assert figures.value(metrics.COMPLETED) == 0
     assert figures.value(metrics.DROPPED) > 1_000
+
+
+async def test_failures_and_queues_of_listeners_are_counted_by_listener_and_error() -> None:
+    figures = InMemoryCollector()
+    clock = ManualClock()
+    engine = Engine("memory://", clock=clock, metrics=figures, config={"listeners": {"notify": True}})
+    never = asyncio.Event()
+
+    @engine.job(name="work")
+    async def work() -> None: ...
+
+    @engine.on(JobCompleted)
+    async def broken(event: object) -> None:
+        raise TimeoutError
+
+    @engine.on(JobCompleted)
+    async def hanging(event: object) -> None:
+        await never.wait()
+
+    @engine.on(JobCompleted, durable="books")
+    async def books(event: object) -> None:
+        raise ValueError
+
+    @engine.recipients
+    async def nobody(event: object) -> list[object]:
+        def call(event: object) -> None:
+            raise ConnectionError
+
+        return [Call(call)]
+
+    async with engine:
+        await engine.dispatch_many(work.job() for _ in range(5))
+        worker = engine.worker()
+        running = asyncio.get_running_loop().create_task(worker.run())
+        await clock.advance(60)
+        waiting = {
+            listener.rpartition(".")[2]: value
+            for (listener,), value in figures.numbers(metrics.LISTENER_WAITING).items()
+        }
+        never.set()
+        worker.stop_now()
+        await clock.advance(60)
+        await running
+
+    failed = {
+        (listener.rpartition(".")[2], error): value
+        for (listener, error), value in figures.numbers(metrics.LISTENER_FAILED).items()
+    }
+    assert failed["broken", "TimeoutError"] == 5
+    assert failed["books", "ValueError"] >= 3
+    assert failed["notify", "ConnectionError"] >= 5
+    assert (waiting["hanging"], waiting["broken"]) == (4, 0)
+
+
+async def test_the_lag_of_cron_is_from_the_instant_to_the_fire() -> None:
+    figures = InMemoryCollector()
+    clock = ManualClock()
+    engine = Engine("memory://", clock=clock, metrics=figures)
+
+    @engine.cron("* * * * *", name="minutely")
+    async def minutely() -> None: ...
+
+    async with engine:
+        worker = engine.worker()
+        running = asyncio.get_running_loop().create_task(worker.run())
+        await clock.advance(121)
+        worker.stop_now()
+        await clock.advance(60)
+        await running
+
+    ((labels, lag),) = figures.histograms(metrics.CRON_LAG).items()
+    assert labels == ("minutely",)
+    assert lag.count == 2
+    assert 0 <= lag.total < 2
 
 
 async def test_a_write_of_dispatches_that_fails_is_counted_with_its_error() -> None:

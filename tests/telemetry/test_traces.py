@@ -96,7 +96,7 @@ async def test_tracing_can_be_switched_off(spans: Spans) -> None:
     assert spans.all == []
 
 
-async def test_every_attempt_links_to_the_dispatch(spans: Spans) -> None:
+async def test_every_attempt_links_to_the_dispatch_and_to_the_failed_attempt_before_it(spans: Spans) -> None:
     engine, _ = app()
 
     @engine.job(name="flaky", retry=Retry.fixed(3, 1))
@@ -108,12 +108,63 @@ async def test_every_attempt_links_to_the_dispatch(spans: Spans) -> None:
         await t.advance(10)
 
     dispatched = span_id(spans.one("dispatch"))
-    assert [linked(span) for span in spans.named("process")] == [[dispatched]] * 3
+    first, second, third = spans.named("process")
+    assert linked(first) == [dispatched]
+    assert linked(second) == [dispatched, span_id(first)]
+    assert linked(third) == [dispatched, span_id(second)]
+    assert {link.context.trace_id for link in third.links} == {
+        trace_id(spans.one("dispatch")),
+        trace_id(second),
+    }
     assert [attributes(span)["aiojobs_engine.job.outcome"] for span in spans.named("process")] == [
         "retry",
         "retry",
         "failed",
     ]
+
+
+async def test_an_attempt_behind_a_success_or_a_snooze_links_to_the_dispatch_alone(spans: Spans) -> None:
+    engine, _ = app()
+    ends: list[BaseException | None] = [ValueError("once"), Snooze(5), None]
+
+    @engine.job(name="odd", retry=Retry.fixed(3, 1))
+    async def odd() -> None:
+        if (end := ends.pop(0)) is not None:
+            raise end
+
+    async with TestEngine(engine) as t:
+        handle = await t.engine.dispatch(odd)
+        await t.advance(20)
+        assert (await handle.status()).error is None
+
+    assert [len(span.links) for span in spans.named("process")] == [1, 2, 1]
+
+
+async def test_a_claim_has_a_span_per_queue_by_choice(spans: Spans) -> None:
+    engine, work = app(trace_claims=True)
+
+    @engine.job(name="aside", queue="other")
+    async def aside() -> None: ...
+
+    async with TestEngine(engine) as t:
+        await t.engine.dispatch(work)
+        await t.engine.dispatch_many([aside.job() for _ in range(2)])
+        await t.drain()
+
+    of_default, of_other = spans.one("receive default"), spans.one("receive other")
+    assert (of_default.kind.name, of_default.parent) == ("CLIENT", None)
+    assert linked(of_default) == [span_id(spans.one("dispatch default"))]
+    assert linked(of_other) == [span_id(span) for span in spans.named("create")]
+    assert attributes(of_other) == {
+        "messaging.system": "aiojobs_engine",
+        "messaging.operation.name": "receive",
+        "messaging.operation.type": "receive",
+        "messaging.destination.name": "other",
+        "messaging.batch.message_count": 2,
+    }
+    assert of_other.start_time is not None
+    assert of_other.end_time is not None
+    assert of_other.start_time <= of_other.end_time
 
 
 async def test_jobs_of_a_batch_link_to_the_spans_that_created_them(spans: Spans) -> None:

@@ -33,7 +33,7 @@ from aiojobs_engine.core.options import layered
 from aiojobs_engine.core.outcome import SALVAGE, Cancelled, Failed, Outcome, RowsDone, Spawned
 from aiojobs_engine.core.status import Counters, ErrorInfo
 from aiojobs_engine.ports.backend import Claim, Record
-from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.storage import Storages
 from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.ids import IdSource
 from aiojobs_engine.runtime.registry import JobType, RowsLost
@@ -116,7 +116,7 @@ class ImportType(JobType[[Source], ImportReport], Generic[RowT]):
 
     async def prepared(
         self,
-        storage: Storage,
+        storages: Storages,
         settings: Settings,
         now: Instant,
         args: tuple[Any, ...],
@@ -143,6 +143,7 @@ class ImportType(JobType[[Source], ImportReport], Generic[RowT]):
             called=ChunkingOverrides(size=call.chunk_size),
         )
         check = partial(self.model.check, call.mapping)
+        storage = storages.of(self.name, self.kind)
         place = Place(storage, job_id, later(now, _DISPATCHING))
         stored = await store_source(place, source, self.declared, bounds_of(settings.limits), check)
         plan = Plan(

@@ -51,6 +51,7 @@ class Publisher:
         self._order = order
         self._sink = sink
         self._storage = context.port.storage
+        self._place = self._storage.of(context.type, context.claim.envelope.kind)
         self._segments: Sequence[str] = ()
         self._rows = 0
 
@@ -74,7 +75,7 @@ class Publisher:
             raise
 
     async def _kept(self, owner: str, measured: _Measured) -> ExportedFile:
-        order, storage, claim = self._order, self._storage, self._context.claim
+        order, storage, claim = self._order, self._place, self._context.claim
         until = None
         if order.delivery.keep == "temporary":
             until = later(self._context.port.now(), order.delivery.ttl)

@@ -101,15 +101,15 @@ class LocalStorage:
     async def expire(self, now: Instant, stored: StoredJobs) -> int:
         """Remove what was kept until an instant that `now` has reached; how many owners that were.
 
-        Those that `stored` names are jobs still, and keep what they have.
+        Those that `stored` names keep what they have, and are asked for again the next time.
         """
         expired = await anyio.to_thread.run_sync(_expired, self._root / _EXPIRING, now)
         jobs = await stored([owner for _, owner in expired]) if expired else ()
-        for mark, owner in expired:
-            if owner not in jobs:
-                await self.remove(owner)
+        gone = [(mark, owner) for mark, owner in expired if owner not in jobs]
+        for mark, owner in gone:
+            await self.remove(owner)
             await anyio.to_thread.run_sync(partial(mark.unlink, missing_ok=True))
-        return len(expired) - len(jobs)
+        return len(gone)
 
     def _path(self, name: str) -> Path:
         found = _NAME.fullmatch(name)

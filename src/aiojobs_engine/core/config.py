@@ -78,6 +78,8 @@ class QueueSettings(Section, frozen=True, kw_only=True):
         max_pending: how many pending jobs it may have; None is no bound.
         overflow: what becomes of a job that finds no room: it is refused with `QueueFull`, or its dispatcher
             waits, or it or the oldest one is discarded.
+        partitions: over how many homes of a store in Redis its jobs are spread, at most as many as that has;
+            other stores have one place for all jobs.
         weights: turns of some of them, by their text; 1 for the others, within 0.001 to 1,000.
     """
 
@@ -86,6 +88,7 @@ class QueueSettings(Section, frozen=True, kw_only=True):
     fair_by: Name | None = None
     max_pending: AtLeastOne | None = None
     overflow: Overflow = "refuse"
+    partitions: AtLeastOne = 1
     weights: dict[str, Weight] = msgspec.field(default_factory=dict)
 
 
@@ -167,9 +170,18 @@ class RetentionSettings(Section, frozen=True, kw_only=True):
 
 
 class StorageSettings(Section, frozen=True, kw_only=True):
-    """`[storage]`: the directory that holds the rows of bulk jobs, shared by all workers."""
+    """`[storage]`: where the rows of bulk jobs and the files of exports lie, for all workers.
+
+    Attributes:
+        path: the directory, or what the driver takes for one.
+        driver: `local`, or `module:attribute` of what makes a `Storage` of the path.
+        ttl: seconds from the dispatch of an import after which its source is removed, when the import has
+            ended; None keeps it as long as its job.
+    """
 
     path: str = "aiojobs-files"
+    driver: str = "local"
+    ttl: Seconds | None = None
 
 
 class LimitSettings(Section, frozen=True, kw_only=True):
@@ -240,6 +252,7 @@ class TelemetrySettings(Section, frozen=True, kw_only=True):
         trace_parenting: a run is the root of a trace that links to its dispatch (`link`), or goes on in the
             trace of its dispatch (`parent`).
         trace_settlements: a span for each write of outcomes, too.
+        trace_claims: a span for each claim that brought jobs, too.
         log_format: how the command `worker` writes its logs.
         trace_exporter: where the command `worker` sends spans when the program has set no tracer provider.
         metrics: figures go to the engine's collector, or where the program has set a meter provider.
@@ -248,6 +261,7 @@ class TelemetrySettings(Section, frozen=True, kw_only=True):
     tracing: bool = True
     trace_parenting: Literal["link", "parent"] = "link"
     trace_settlements: bool = True
+    trace_claims: bool = False
     metrics: bool = True
     log_format: Literal["text", "json"] = "text"
     trace_exporter: Literal["none", "otlp", "console"] = "none"

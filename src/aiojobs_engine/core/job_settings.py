@@ -53,6 +53,14 @@ class DeliveryOverrides(Section, frozen=True, kw_only=True):
     ttl: Seconds | None = None
 
 
+class StorageOverrides(Section, frozen=True, kw_only=True):
+    """`storage` of one kind or type; None leaves it to the next level."""
+
+    path: str | None = None
+    driver: str | None = None
+    ttl: Seconds | None = None
+
+
 class OptionSettings(Section, frozen=True, kw_only=True):
     """`[kinds.NAME]` and `[jobs.NAME]`: options of some jobs; None leaves it to the next level.
 
@@ -80,6 +88,7 @@ class OptionSettings(Section, frozen=True, kw_only=True):
     listeners: ListenerOverrides | None = None
     delivery: DeliveryOverrides | None = None
     chunking: ChunkingOverrides | None = None
+    storage: StorageOverrides | None = None
     label: str | None = None
 
 

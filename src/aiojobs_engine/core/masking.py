@@ -77,6 +77,13 @@ def _form(hints: Sequence[str], pattern: str, replace: str | Callable[[re.Match[
     return _Form(tuple(hints), re.compile(pattern, re.VERBOSE), replace)
 
 
+def _occurs(hints: Sequence[str], text: str) -> bool:
+    for hint in hints:  # noqa: SIM110 - each error is asked for all of them, and a generator costs twice as much
+        if hint in text:
+            return True
+    return False
+
+
 def _masked_token(match: re.Match[str]) -> str:
     token = match["token"]
     letters = token.isalpha() and (token.islower() or token.istitle() or token.isupper())
@@ -162,11 +169,11 @@ class Masker:
             shown = self.text(whole)[_MARGIN:] if whole is tail else self.text(whole)
             return f"{self.text(head)[:-_MARGIN]}{_CUT}{shown}"
         for form in self._forms:
-            if not form.hints or any(hint in text for hint in form.hints):
+            if not form.hints or _occurs(form.hints, text):
                 text = form.pattern.sub(form.replace, text)
         if ":" in text or "=" in text or "%3" in text or "--" in text:
             lowered = text.lower()
-            if any(hint in lowered for hint in self._name_hints):
+            if _occurs(self._name_hints, lowered):
                 text = self._named.sub(_masked_value, text)
         return text
 

@@ -31,6 +31,7 @@ QUEUE = "messaging.destination.name"
 ERROR = "error.type"
 TASK = "aiojobs_engine.task.name"
 OUTCOME = "aiojobs_engine.job.outcome"
+CRON = "aiojobs_engine.cron.key"
 
 _FAST = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _LONG = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
@@ -160,6 +161,28 @@ DROPPED = Metric(
     "Events that gave way because their listener was too slow.",
     ("listener",),
 )
+LISTENER_FAILED = Metric(
+    "aiojobs_engine.listener.failed",
+    "counter",
+    "{failure}",
+    "Calls of a listener that raised or ran out of time, and notifications that did not get through.",
+    ("listener", ERROR),
+)
+LISTENER_WAITING = Metric(
+    "aiojobs_engine.listener.waiting",
+    "gauge",
+    "{event}",
+    "Events that wait for a listener; they rise to 1,000 while it hangs.",
+    ("listener",),
+)
+CRON_LAG = Metric(
+    "aiojobs_engine.cron.lag",
+    "histogram",
+    "s",
+    "How long after its instant a cron entry fired.",
+    (CRON,),
+    _LONG,
+)
 LOOP_LAG = Metric(
     "aiojobs_engine.loop.lag",
     "histogram",
@@ -189,5 +212,8 @@ CATALOGUE = (
     SLOTS_LIMIT,
     STUCK,
     DROPPED,
+    LISTENER_FAILED,
+    LISTENER_WAITING,
+    CRON_LAG,
     LOOP_LAG,
 )

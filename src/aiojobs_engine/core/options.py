@@ -20,7 +20,7 @@ from aiojobs_engine.core.limiting import (
 from aiojobs_engine.core.retry import Retry
 
 KINDS = ("job", "import", "export", "sync", "report")
-_APART = ("listeners", "delivery", "chunking", "run_in", *DECLARING)
+_APART = ("listeners", "delivery", "chunking", "storage", "run_in", *DECLARING)
 _CARRIED = ("delay", "expires", "user_id", "tags", "meta", "unique", "cost", "limit_key", "label")
 
 
@@ -105,7 +105,7 @@ def _set_fields(section: OptionSettings | None) -> dict[str, Any]:
 
 def layered(
     settings: Settings,
-    section: Literal["delivery", "chunking"],
+    section: Literal["delivery", "chunking", "storage"],
     name: str,
     kind: str,
     *,

@@ -36,12 +36,14 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         reason: why no further attempt follows, on a job that failed: `max_attempts`, `not_retryable`,
             `crashed_worker`, `no_handler`, `payload`, `rows`, `max_failures`, `source_changed`,
             `retry_policy`.
+        trace: the `traceparent` of the span of the run that failed, None without one.
     """
 
     type: str
     message: str
     traceback: str = ""
     reason: str | None = None
+    trace: str | None = None
 
 
 class RowFault(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -19,7 +19,9 @@ from aiojobs_engine.core.errors import (
     QueueFull,
 )
 from aiojobs_engine.core.flow import Batch, Chain, Linked, Step
+from aiojobs_engine.core.instant import later
 from aiojobs_engine.core.job import Job
+from aiojobs_engine.core.options import layered
 from aiojobs_engine.dispatching.admission import admitted, submitted
 from aiojobs_engine.dispatching.flows import check_unique, dispatch_flow, store_linked
 from aiojobs_engine.dispatching.names import NamedType, argument_names, parted_queue
@@ -183,9 +185,13 @@ async def _job(
 
 
 async def _keep(session: Session, job: Job[Any]) -> None:
-    """Let the storage keep the source of an import, now that the job is stored."""
+    """Let the storage keep the source of an import that is stored now, for `storage.ttl` if given."""
     if job.kind == "import":
         await session.storage.keep(job.id)
+        ttl = layered(session.settings, "storage", job.type, job.kind).ttl
+        if ttl is not None:
+            storage = session.storage.of(job.type, job.kind)
+            await storage.keep_until(job.id, later(session.clock.now(), ttl))
 
 
 def _alone(step: Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
@@ -196,7 +202,7 @@ def _alone(step: Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
 
 def _only_job(what: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:
     if not isinstance(what, Job):
-        hint = "; decorate it with @engine.job" if callable(what) else "; make one with handler.job(...)"
+        hint = "; decorate it with @engine.job()" if callable(what) else "; make one with handler.job(...)"
         raise ConfigError(f"{what!r:.80} is no job, job type or name of one{hint}")
     if args or kwargs:
         raise ConfigError(f"the job {what.id!r} has its arguments already; give them to handler.job(...)")

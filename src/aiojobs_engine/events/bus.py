@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from anyio import CapacityLimiter, to_thread
 from aiojobs_engine.core.errors import ConfigError, Signal
 from aiojobs_engine.core.events import JobEvent, JobStatusUpdated, status_updated
 from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.observer import ListenerLoad
 
 logger = logging.getLogger(__name__)
 
@@ -79,14 +80,9 @@ class EventBus:
         return bool(self._mailboxes)
 
     @property
-    def dropped(self) -> dict[str, int]:
-        """Events that gave way, by the name of the listener that was too slow for them."""
-        return {mailbox.name: mailbox.dropped for mailbox in self._mailboxes if mailbox.dropped}
-
-    @property
-    def failed(self) -> dict[str, int]:
-        """Events that a listener raised at, by its name; the first of a minute is logged."""
-        return {mailbox.name: mailbox.failed for mailbox in self._mailboxes if mailbox.failed}
+    def loads(self) -> dict[str, ListenerLoad]:
+        """How the listeners keep up, by name; of failures the first of a minute is logged."""
+        return {mailbox.name: mailbox.load for mailbox in self._mailboxes}
 
     def add(self, subscription: Subscription) -> None:
         """Deliver to one more listener, from the next event on."""
@@ -153,8 +149,12 @@ class _Mailbox:
         self.matches = subscription.matches
         self.name = subscription.name
         self.task: asyncio.Task[None] | None = None
-        self.dropped = 0
-        self.failed = 0
+        self._dropped = 0
+        self._failed: Counter[str] = Counter()
+
+    @property
+    def load(self) -> ListenerLoad:
+        return ListenerLoad(dropped=self._dropped, waiting=len(self._events), failed=dict(self._failed))
 
     def pick(self, events: Sequence[JobEvent]) -> Sequence[int]:
         if self._subscription.pick is not None:
@@ -169,10 +169,10 @@ class _Mailbox:
         if not self.matches(event):
             return
         if len(self._events) == QUEUE:
-            self.dropped += 1
-            if self.dropped == 1 or self.dropped % (10 * QUEUE) == 0:
+            self._dropped += 1
+            if self._dropped == 1 or self._dropped % (10 * QUEUE) == 0:
                 logger.warning(
-                    "listener %s is too slow; %d events were dropped for it", self.name, self.dropped
+                    "listener %s is too slow; %d events were dropped for it", self.name, self._dropped
                 )
         self._events.append(event)
         if self.task is None:
@@ -194,11 +194,11 @@ class _Mailbox:
 
     def _note_failure(self, event: JobEvent, error: BaseException) -> None:
         """Count it, and log it where a minute has passed since the last line."""
-        self.failed += 1
+        self._failed[type(error).__qualname__] += 1
         now = self._clock.monotonic()
         if now - self._told_at >= _QUIET:
             self._told_at = now
-            what = (self.name, type(event).__name__, event.job_id, self.failed)
+            what = (self.name, type(event).__name__, event.job_id, self._failed.total())
             message = "listener %s failed on %s of job %s, %d times so far"
             logger.error(message, *what, exc_info=error)
 

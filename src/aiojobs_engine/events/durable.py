@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 from anyio import CapacityLimiter, create_task_group
@@ -12,6 +13,7 @@ from aiojobs_engine.core.events import JobEvent, JobStatusUpdated, StoredEvent, 
 from aiojobs_engine.events.bus import Subscription, call_listener
 from aiojobs_engine.events.stream import Tail
 from aiojobs_engine.ports.clock import Clock, Wake
+from aiojobs_engine.ports.observer import ListenerLoad
 from aiojobs_engine.ports.stream import EventStream
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Follower:
         """Follow on behalf of `holder`, which is unique among all processes."""
         self.name = name
         self.passed_over = 0
+        self._failed: Counter[str] = Counter()
         self._subscription = subscription
         self._stream = stream
         self._clock = clock
@@ -54,6 +57,11 @@ class Follower:
         self._is_derived = JobStatusUpdated in subscription.classes
         self._cursor: str | None = None
         self._is_stopping = False
+
+    @property
+    def load(self) -> ListenerLoad:
+        """How often the listener raised so far, tries that were repeated included."""
+        return ListenerLoad(failed=dict(self._failed))
 
     async def prepare(self) -> None:
         """See that the place is somewhere: one that is new begins at the end of the stream."""
@@ -148,6 +156,7 @@ class Follower:
             try:
                 await call_listener(self._subscription.call, event, self._threads)
             except (Exception, Signal) as error:
+                self._failed[type(error).__qualname__] += 1
                 what = (self._subscription.name, type(event).__name__, event.job_id)
                 if not is_last:
                     logger.warning("durable listener %s failed on %s of job %s, again soon: %s", *what, error)

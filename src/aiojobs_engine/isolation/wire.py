@@ -1,7 +1,6 @@
 """What worker and child tell each other: one assignment, then signs of life and one answer, as JSON lines."""
 
 import importlib
-import traceback
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -24,6 +23,7 @@ from aiojobs_engine.core.outcome import (
 )
 from aiojobs_engine.ports.backend import Claim
 from aiojobs_engine.runtime.registry import JobType
+from aiojobs_engine.runtime.tracebacks import traceback_of
 
 
 class Source(NamedTuple):
@@ -78,7 +78,6 @@ _AS_THEY_ARE: dict[str, type[Outcome]] = {
     kind.__name__: kind
     for kind in (RowsDone, Spawned, Snoozed, Discarded, Cancelled, Paused, Interrupted, WorkerLost)
 }
-_TRACEBACK_FRAMES = 20
 _PLAIN = (str, int, float, bool, type(None))
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
@@ -142,7 +141,7 @@ def _fault(failed: Failed) -> Fault:
         kind.__module__,
         kind.__qualname__,
         shortened(message),
-        shortened("".join(traceback.format_exception(error, limit=-_TRACEBACK_FRAMES))),
+        shortened(traceback_of(error)),
         {name: value for name, value in vars(error).items() if isinstance(value, _PLAIN)},
         failed.delay,
         failed.permanent,

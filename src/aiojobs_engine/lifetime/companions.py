@@ -17,6 +17,7 @@ from aiojobs_engine.events.listeners.notify import Notifier, notify_subscription
 from aiojobs_engine.events.listeners.recipients import FindRecipients
 from aiojobs_engine.lifetime.session import Session
 from aiojobs_engine.ports.companion import Companion
+from aiojobs_engine.ports.observer import ListenerLoad
 from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.telemetry.execution_log import ExecutionHandler, ExecutionLog
@@ -39,10 +40,9 @@ def beside_worker(
     notifier = Notifier(session.settings, session.clock, recipients)
     notify = notify_subscription(notifier, session.settings)
     companions: list[Companion] = [*followers(session, [*durable, *([notify] if notify else [])])]
-    observing = session.observing
+    observing, settings = session.observing, session.settings
     if not handlers:
-        return Beside(companions, observing)
-    settings = session.settings
+        return Beside(companions, _with_loads(observing, companions, notifier if notify else None))
     log = ExecutionLog(
         handlers,
         settings.execution_log,
@@ -50,8 +50,22 @@ def beside_worker(
         session.clock,
         _policies(settings, session.registry),
     )
-    observers = (*observing.observers, log)
-    return Beside([*companions, log], dataclasses.replace(observing, observers=observers))
+    companions.append(log)
+    observing = dataclasses.replace(observing, observers=(*observing.observers, log))
+    return Beside(companions, _with_loads(observing, companions, notifier if notify else None))
+
+
+def _with_loads(
+    observing: Observing, companions: Iterable[Companion], notifier: Notifier | None
+) -> Observing:
+    """Look at what runs beside the worker as at the other listeners."""
+
+    def loads() -> dict[str, ListenerLoad]:
+        beside = {each.name: each.load for each in companions}
+        told = {} if notifier is None else {"notify": notifier.load}
+        return {**observing.listeners(), **beside, **told}
+
+    return dataclasses.replace(observing, listeners=loads)
 
 
 def _policies(settings: Settings, registry: JobRegistry) -> Callable[[Envelope], RetrySpec]:

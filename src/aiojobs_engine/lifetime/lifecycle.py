@@ -1,7 +1,6 @@
 """Opening and closing: when an engine has a session, and with which store, clock and storage."""
 
 import asyncio
-import inspect
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
@@ -9,17 +8,18 @@ from typing import cast
 from weakref import WeakKeyDictionary
 
 from aiojobs_engine.backends import open_backend
-from aiojobs_engine.bulk.storage import LocalStorage
+from aiojobs_engine.bulk.storages import ConfiguredStorages, one_storage
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.events.bus import EventBus, Subscription
 from aiojobs_engine.events.listeners.log import log_subscription
+from aiojobs_engine.lifetime.drivers import lacking, made_storage
 from aiojobs_engine.lifetime.hosting import finish
 from aiojobs_engine.lifetime.session import Door, Session
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.metrics import MetricsCollector
-from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.storage import Storage, Storages
 from aiojobs_engine.runtime.offload import check_main
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.runtime.system_clock import SystemClock
@@ -49,17 +49,17 @@ class Lifecycle:
         self.is_substituted = False
         self.metrics: MetricsCollector | None = None
         self._store: Store | None = store
-        self._storage: Storage | None = None
+        self._storage: Storages | None = None
         self._settings = settings
         self._registry = registry
         self._depth = 0
         self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     @property
-    def storage(self) -> Storage:
-        """Where the rows of bulk jobs lie."""
+    def storage(self) -> Storages:
+        """Where the rows of bulk jobs and the files of exports lie."""
         if self._storage is None:
-            self._storage = LocalStorage(self._settings.storage.path)
+            self._storage = ConfiguredStorages(self._settings, self._registry.types, made_storage)
         return self._storage
 
     def rescue(self, leave: Callable[[], None] | None, *, has_own_backend: bool) -> Rescue | None:
@@ -114,7 +114,7 @@ class Lifecycle:
         """Work on other parts for a while, as a closed engine; what was open is back afterwards."""
         kept = (self.door.session, self._depth, self._store, self._storage, self.clock)
         self.door.session, self._depth = None, 0
-        self._store, self._storage, self.clock = store, storage, clock
+        self._store, self._storage, self.clock = store, one_storage(storage), clock
         was_substituted, self.is_substituted = self.is_substituted, True
         try:
             yield
@@ -130,6 +130,7 @@ class Lifecycle:
         self.door.session, self._depth = None, 0
 
     async def _open(self) -> None:
+        storage = self.storage  # a wrong driver is told before the store is open
         if self._store is None:
             self._store = open_backend(self._settings.url, clock=self.clock, settings=self._settings)
         store = self._store
@@ -142,7 +143,7 @@ class Lifecycle:
             store.tap(bus.publish, bus.pick)
         self.door.session = Session(
             store,
-            storage=self.storage,
+            storage=storage,
             clock=self.clock,
             settings=self._settings,
             registry=self._registry,
@@ -169,10 +170,9 @@ def checked_store(backend: object) -> Store:
     Raises:
         ConfigError: it lacks methods of the port.
     """
-    names = [name for name, _ in inspect.getmembers(Store, callable) if not name.startswith("_")]
-    lacking = [name for name in names if not callable(getattr(backend, name, None))]
+    missing = lacking(backend, Store)
     if isinstance(backend, str):
         raise ConfigError("backend= takes a store object; give a URL as the first argument")
-    if lacking or isinstance(backend, type):
-        raise ConfigError(f"{backend!r:.80} is no backend; it lacks {', '.join(lacking) or 'an instance'}")
+    if missing or isinstance(backend, type):
+        raise ConfigError(f"{backend!r:.80} is no backend; it lacks {', '.join(missing) or 'an instance'}")
     return cast("Store", backend)

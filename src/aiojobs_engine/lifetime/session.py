@@ -14,13 +14,15 @@ from aiojobs_engine.events.shared import SharedStream
 from aiojobs_engine.ports.backend import Enqueued, Store
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.metrics import MetricsCollector
-from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.observer import Observer
+from aiojobs_engine.ports.storage import Storages
 from aiojobs_engine.ports.tracing import FindTracing
 from aiojobs_engine.runtime.batcher import Batcher
 from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.registry import JobRegistry
 from aiojobs_engine.telemetry.detection import find_collector, find_tracing
 from aiojobs_engine.telemetry.meter import Meter
+from aiojobs_engine.telemetry.receiving import ClaimSpans
 from aiojobs_engine.waiting import Follower
 
 
@@ -59,7 +61,7 @@ class Session:
         self,
         store: Store,
         *,
-        storage: Storage,
+        storage: Storages,
         clock: Clock,
         settings: Settings,
         registry: JobRegistry,
@@ -87,10 +89,13 @@ class Session:
     @property
     def observing(self) -> Observing:
         """Who follows the workers of this session."""
+        observers: list[Observer] = [] if self.meter is None else [self.meter]
+        if self.settings.telemetry.tracing and self.settings.telemetry.trace_claims:
+            observers.append(ClaimSpans(self.tracing, self.clock))
         return Observing(
             tracing=self.tracing,
-            observers=() if self.meter is None else (self.meter,),
-            dropped=lambda: self.bus.dropped,
+            observers=tuple(observers),
+            listeners=lambda: self.bus.loads,
         )
 
     async def finish(self) -> None:

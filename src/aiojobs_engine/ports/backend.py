@@ -89,6 +89,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         cancelling: somebody asked to cancel the job while its last lease ran.
         lost_worker: only from `rescue`: the worker whose lease ran out.
         has_started: False, from `rescue`, for a job that was claimed ahead and never begun.
+        failed_trace: the `trace` of the job's last error, None without one.
     """
 
     envelope: Envelope
@@ -102,6 +103,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cancelling: bool = False
     lost_worker: str | None = None
     has_started: bool = True
+    failed_trace: str | None = None
 
 
 class Watch(msgspec.Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from aiojobs_engine.ports.observer import ListenerLoad
+
 
 class Companion(Protocol):
     """Lives as long as a worker."""
@@ -9,6 +11,11 @@ class Companion(Protocol):
     @property
     def name(self) -> str:
         """Its name for people and tasks."""
+        ...
+
+    @property
+    def load(self) -> ListenerLoad:
+        """How it keeps up."""
         ...
 
     async def prepare(self) -> None:

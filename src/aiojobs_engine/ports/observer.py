@@ -25,19 +25,33 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     accepted: bool
 
 
+class ListenerLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """How one listener keeps up.
+
+    Attributes:
+        dropped: events that gave way so far.
+        waiting: events in its queue; it grows while the listener hangs.
+        failed: how often it failed so far, by the class of the error.
+    """
+
+    dropped: int = 0
+    waiting: int = 0
+    failed: Mapping[str, int] = {}
+
+
 class Load(msgspec.Struct, frozen=True, kw_only=True):
     """How things stand at one worker and in its store.
 
     Attributes:
         stuck: handlers that ignored every cancel so far.
-        dropped: events that gave way so far, by listener.
+        listeners: those of this process, by name.
     """
 
     slots: int
     running: int
     stuck: int
     queues: Sequence[QueueStats]
-    dropped: Mapping[str, int]
+    listeners: Mapping[str, ListenerLoad]
 
 
 class Observer(Protocol):
@@ -57,4 +71,8 @@ class Observer(Protocol):
 
     def lagged(self, seconds: float) -> None:
         """The loop answered its watchdog so late."""
+        ...
+
+    def fired(self, name: str, seconds: float) -> None:
+        """The cron entry `name` fired so long after its instant."""
         ...

@@ -50,6 +50,14 @@ class Storage(Protocol):
     async def expire(self, now: Instant, stored: StoredJobs) -> int:
         """Remove what was kept until an instant that `now` has reached; how many owners that were.
 
-        Those that `stored` names are jobs still, and keep what they have.
+        Those that `stored` names keep what they have, and are asked for again the next time.
         """
+        ...
+
+
+class Storages(Storage, Protocol):
+    """All storages of an engine: what is read or removed is found in any, a put is for the main one."""
+
+    def of(self, type: str, kind: str) -> Storage:
+        """Where jobs of this type and kind put what they have."""
         ...

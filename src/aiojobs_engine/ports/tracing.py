@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.outcome import Outcome
 from aiojobs_engine.ports.backend import Claim, Settlement
 from aiojobs_engine.ports.cron import Fire, Fired
@@ -15,6 +16,11 @@ Carry = Callable[[list[Envelope]], list[Envelope]]
 
 class Attempt(Protocol):
     """The span of one run."""
+
+    @property
+    def trace(self) -> str:
+        """Its `traceparent`."""
+        ...
 
     def decided(self, outcome: Outcome | None, settlement: Settlement | None) -> None:
         """End the span with what became of the run; None is a lost lease. Repeating it changes nothing."""
@@ -47,6 +53,10 @@ class Tracing(Protocol):
 
     def fire(self, fires: Sequence[Fire]) -> Firing:
         """For the fires of cron entries, each in a trace of its own."""
+        ...
+
+    def received(self, claims: Sequence[Claim], at: Instant, seconds: float) -> None:
+        """Of a claim that took `seconds` until `at` and brought these."""
         ...
 
     def process(self, claim: Claim, worker: str, max_attempts: int) -> AbstractContextManager[Attempt]:

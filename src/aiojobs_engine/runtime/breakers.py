@@ -44,6 +44,9 @@ class Breakers:
     def lagged(self, seconds: float) -> None:
         """Nor does a lag."""
 
+    def fired(self, name: str, seconds: float) -> None:
+        """Nor does cron."""
+
     async def run(self) -> None:
         """Judge until cancelled."""
         while True:

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable, Sequence
 from random import Random
 
+from msgspec.structs import replace
+
 from aiojobs_engine.core.errors import BackendError, BackendFull, BackendUnavailable
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.outcome import Outcome
@@ -17,6 +19,7 @@ from aiojobs_engine.core.status import ErrorInfo
 from aiojobs_engine.ports.backend import Backend, Settlement
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.observer import Execution
+from aiojobs_engine.ports.tracing import Attempt
 from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.outage import Outage
@@ -74,7 +77,10 @@ class Finalizer:
 
     def put(self, run: Run, outcome: Outcome) -> None:
         """Take the outcome of a run over; it is written as soon as the write under way is done."""
-        self._take(run, outcome, self._decided(run, outcome, self._clock.now()) if run.span else None)
+        if run.span is None:
+            self._take(run, outcome, None)
+        else:
+            self._take(run, outcome, _traced(run.span, self._decided(run, outcome, self._clock.now())))
 
     def _take(self, run: Run, outcome: Outcome, settlement: Settlement | None) -> None:
         run.is_finalized = True
@@ -207,6 +213,13 @@ class Finalizer:
             logger.exception("the rows of job %s can't be read any more", run.claim.envelope.id)
             return settlement
         return self._decider.with_lost_rows(run, settlement, lost)
+
+
+def _traced(span: Attempt, settlement: Settlement) -> Settlement:
+    """The settlement, whose error tells the next run which span to link to."""
+    if settlement.error is None:
+        return settlement
+    return replace(settlement, error=replace(settlement.error, trace=span.trace))
 
 
 def _seconds(run: Run) -> float | None:

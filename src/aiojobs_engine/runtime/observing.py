@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
-from aiojobs_engine.ports.observer import Load, Observer
+from aiojobs_engine.ports.observer import ListenerLoad, Load, Observer
 from aiojobs_engine.ports.tracing import FindTracing, no_tracing
 from aiojobs_engine.runtime.slots import Slots
 
 _EVERY = 10.0
 
 
-def _nothing() -> Mapping[str, int]:
+def _nobody() -> Mapping[str, ListenerLoad]:
     return {}
 
 
@@ -23,12 +23,12 @@ class Observing:
     Attributes:
         tracing: says who makes spans now.
         observers: hear of claims, outcomes and the load.
-        dropped: the events that listeners were too slow for, by listener.
+        listeners: how the listeners of this process keep up, by name.
     """
 
     tracing: FindTracing = no_tracing
     observers: tuple[Observer, ...] = ()
-    dropped: Callable[[], Mapping[str, int]] = _nothing
+    listeners: Callable[[], Mapping[str, ListenerLoad]] = _nobody
 
 
 class Sampler:
@@ -55,7 +55,7 @@ class Sampler:
             running=len(slots.runs),
             stuck=slots.stuck,
             queues=await self._store.queues(),
-            dropped=self._observing.dropped(),
+            listeners=self._observing.listeners(),
         )
         for observer in self._observing.observers:
             observer.sampled(load)

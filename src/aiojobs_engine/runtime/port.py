@@ -14,7 +14,7 @@ from aiojobs_engine.core.errors import LeaseLostError
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.backend import Claim, Record, Store
 from aiojobs_engine.ports.clock import Clock
-from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.storage import Storages
 from aiojobs_engine.ports.tracing import FindTracing, no_tracing
 from aiojobs_engine.runtime.batcher import Batcher
 from aiojobs_engine.runtime.context import JobContext, Middleware
@@ -39,7 +39,7 @@ class WorkerPort:
         settings: Settings,
         *,
         engine: object,
-        storage: Storage,
+        storage: Storages,
         middleware: Sequence[Middleware],
         slots: Slots,
         deadlines: Deadlines,

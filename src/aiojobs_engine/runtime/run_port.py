@@ -10,7 +10,7 @@ from aiojobs_engine.core.codec import CarriedResult
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.backend import Claim, Record
-from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.storage import Storages
 
 if TYPE_CHECKING:
     from aiojobs_engine.runtime.context import JobContext, Middleware
@@ -35,7 +35,7 @@ class RunPort(Protocol):
         ...
 
     @property
-    def storage(self) -> Storage:
+    def storage(self) -> Storages:
         """Where the rows of bulk jobs lie."""
         ...
 

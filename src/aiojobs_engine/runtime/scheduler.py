@@ -9,8 +9,8 @@ from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.instant import Instant, moment
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.cron import CronEntry, CronRecord, Fire, FireOutcome
-from aiojobs_engine.ports.tracing import FindTracing, no_tracing
 from aiojobs_engine.runtime.cron_order import BATCH, FireStore, Formers, Scheduled
+from aiojobs_engine.runtime.observing import Observing
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Scheduler:
         *,
         own: Sequence[CronEntry] = (),
         environment: str | None = None,
-        tracing: FindTracing = no_tracing,
+        observing: Observing | None = None,
     ) -> None:
         """Follow the entries that were added at run time, and of those in code the `own` ones."""
         self._store = store
@@ -41,7 +41,7 @@ class Scheduler:
         self._own = tuple(own)
         self._revisions = {entry.name: entry.revision for entry in own}
         self._environment = environment
-        self._tracing = tracing
+        self._observing = observing or Observing()
         self._version = _UNKNOWN
         self._followed: dict[str, Scheduled] = {}
         self._known: dict[str, Scheduled | None] = {}
@@ -90,7 +90,7 @@ class Scheduler:
         return self._heap[0][0] if self._heap else None
 
     async def _fire(self, fires: list[Fire]) -> None:
-        tracing = self._tracing()
+        tracing = self._observing.tracing()
         firing = None if tracing is None else tracing.fire(fires)
         answers = await self._store.fire(fires if firing is None else firing.fires)
         if firing is not None:
@@ -192,6 +192,9 @@ class Scheduler:
             return
         if outcome is FireOutcome.FIRED:
             logger.debug("cron entry %s fired for %s", fire.name, moment(fire.at))
+            lag = max(0, self._clock.now() - fire.at) / 1000
+            for observer in self._observing.observers:
+                observer.fired(fire.name, lag)
         followed.move(max(settled_to, followed.settled_to))
         if followed.next_at is not None:
             heappush(self._heap, (followed.next_at, fire.name))

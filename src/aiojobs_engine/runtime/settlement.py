@@ -3,7 +3,6 @@
 Pure: it reads no clock and writes nothing; the finalizer writes what it answers.
 """
 
-import traceback
 from random import Random
 from typing import assert_never
 
@@ -45,6 +44,7 @@ from aiojobs_engine.ports.backend import Settlement
 from aiojobs_engine.runtime.executor import DeadlineExceeded
 from aiojobs_engine.runtime.registry import RowsLost
 from aiojobs_engine.runtime.run import Run
+from aiojobs_engine.runtime.tracebacks import traceback_of
 
 
 class Decider:
@@ -193,7 +193,7 @@ def error_info(error: BaseException, masker: Masker) -> ErrorInfo:
     except BaseException:  # noqa: BLE001 - a broken __str__ must not lose the job, nor end the finalizer
         message = "<its message can't be shown>"
     try:
-        lines = "".join(traceback.format_exception(error, limit=-20, chain=True))
+        lines = traceback_of(error)
     except Exception:  # noqa: BLE001 - the same
         lines = ""
     return ErrorInfo(kind, shortened(masker.text(message)), shortened(masker.text(lines)))

@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiojobs_engine.core.config import Settings, seconds_of
 from aiojobs_engine.core.instant import Instant
-from aiojobs_engine.core.state import Status
+from aiojobs_engine.core.options import layered
+from aiojobs_engine.core.state import FINAL, Status
+from aiojobs_engine.core.status import JobStatus
 from aiojobs_engine.ports.backend import Claim, Keep
 from aiojobs_engine.ports.backend import Store as StorePort
 from aiojobs_engine.ports.clock import Clock, Wake
@@ -90,11 +92,13 @@ class Pruner:
     ) -> None:
         """Keep what `[retention]` says.
 
-        `removed` gets the ids of deleted jobs, `expire` the time, and what tells which ids are jobs.
+        `removed` gets the ids of deleted jobs, `expire` the time, and what tells which ids are jobs that need
+        their files.
         """
         self._expire = expire
         self._store = store
         self._clock = clock
+        self._settings = settings
         self._keeps = keeps_of(settings)
         self._removed = removed
 
@@ -106,11 +110,21 @@ class Pruner:
                 await self._removed(ids)
             if len(ids) < _BATCH:
                 await self._clock.sleep(_PRUNE_EVERY)
-                await self._expire(self._clock.now(), self._stored)
+                await self.expired()
 
-    async def _stored(self, ids: Sequence[str]) -> set[str]:
+    async def expired(self) -> None:
+        """Remove files past their time, once."""
+        await self._expire(self._clock.now(), self._needed)
+
+    async def _needed(self, ids: Sequence[str]) -> set[str]:
         found = await self._store.get(ids)
-        return {status.id for status in found if status is not None}
+        return {
+            job.id for job in found if job is not None and not (job.status in FINAL and self._may_go(job))
+        }
+
+    def _may_go(self, job: JobStatus) -> bool:
+        """Whether the source of an import that has ended goes before its job."""
+        return layered(self._settings, "storage", job.type, job.kind).ttl is not None
 
 
 def keeps_of(settings: Settings) -> tuple[Keep, ...]:

@@ -19,7 +19,7 @@ from aiojobs_engine.ports.backend import Store, Watch, WorkerRecord
 from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.companion import Companion
 from aiojobs_engine.ports.cron import CronEntry
-from aiojobs_engine.ports.storage import Storage
+from aiojobs_engine.ports.storage import Storages
 from aiojobs_engine.runtime.announcing import announce
 from aiojobs_engine.runtime.burst import Burst
 from aiojobs_engine.runtime.context import Middleware
@@ -61,7 +61,7 @@ class Worker:
         clock: Clock,
         *,
         engine: object,
-        storage: Storage,
+        storage: Storages,
         resources: Callable[[], AbstractAsyncContextManager[Any]] | None = None,
         middleware: Sequence[Middleware] = (),
         queues: Sequence[str] | None = None,
@@ -114,7 +114,7 @@ class Worker:
         self._watchdog = None if rescue is None else self._make_watchdog(rescue)
         self._burst = self._make_burst(await_retries=await_retries) if burst else None
 
-    def _make_port(self, engine: object, storage: Storage, middleware: Sequence[Middleware]) -> WorkerPort:
+    def _make_port(self, engine: object, storage: Storages, middleware: Sequence[Middleware]) -> WorkerPort:
         return WorkerPort(
             self._store,
             self._clock,
@@ -174,7 +174,7 @@ class Worker:
     def _make_scheduler(self, crons: Sequence[CronEntry]) -> Scheduler:
         environment = self._settings.worker.environment
         return Scheduler(
-            self._store, self._clock, own=crons, environment=environment, tracing=self._observing.tracing
+            self._store, self._clock, own=crons, environment=environment, observing=self._observing
         )
 
     def _make_watchdog(self, rescue: Rescue) -> Watchdog:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -21,7 +21,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import UserId
 from aiojobs_engine.ports.backend import Claim
 from aiojobs_engine.ports.clock import Clock, Wake
-from aiojobs_engine.ports.observer import Execution, Load
+from aiojobs_engine.ports.observer import Execution, ListenerLoad, Load
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +122,7 @@ class ExecutionLog:
         self._writing: asyncio.Task[None] | None = None
         self.dropped = 0
         self.failed: dict[str, int] = {}
+        self._errors: Counter[str] = Counter()
 
     def fetched(self, claims: Sequence[Claim], seconds: float) -> None:
         """Do nothing."""
@@ -144,6 +145,14 @@ class ExecutionLog:
             self.dropped += over
         waiting.extend(ended)
         self._wake.set()
+
+    def fired(self, name: str, seconds: float) -> None:
+        """Do nothing."""
+
+    @property
+    def load(self) -> ListenerLoad:
+        """How writing keeps up; failures are batches that a handler raised at."""
+        return ListenerLoad(dropped=self.dropped, waiting=len(self._waiting), failed=dict(self._errors))
 
     async def prepare(self) -> None:
         """Do nothing: files and tables are made with the first record."""
@@ -192,6 +201,7 @@ class ExecutionLog:
 
     def _note_failure(self, name: str, error: Exception) -> None:
         self.failed[name] = self.failed.get(name, 0) + 1
+        self._errors[type(error).__qualname__] += 1
         now = self._clock.monotonic()
         if now - self._told_at >= _QUIET:
             self._told_at = now

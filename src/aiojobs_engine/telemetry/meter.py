@@ -26,7 +26,7 @@ OTHER = "other"
 
 _QUIET = 60.0
 _DISPATCH = (names.DISPATCH, names.SYSTEM)
-_RECEIVE = ("receive", names.SYSTEM)
+_RECEIVE = (names.RECEIVE, names.SYSTEM)
 _SETTLE = (names.SETTLE, names.SYSTEM)
 _PROCESS = (names.PROCESS, names.SYSTEM)
 _OPEN = tuple(status for status in Status if status not in FINAL)
@@ -44,7 +44,7 @@ class Meter:
         self._complained_at = float("-inf")
         self._known: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._shown: set[tuple[Metric, Labels]] = set()
-        self._dropped: Counter[str] = Counter()
+        self._counted: Counter[tuple[str, str]] = Counter()
 
     def sent(self, envelopes: Sequence[Envelope], seconds: float, error: BaseException | None) -> None:
         """A write of dispatches took `seconds`; `error` is why it failed."""
@@ -65,6 +65,10 @@ class Meter:
     def lagged(self, seconds: float) -> None:
         """The loop answered so late."""
         self._guarded(self._collector.observe, metrics.LOOP_LAG, (), (seconds,))
+
+    def fired(self, name: str, seconds: float) -> None:
+        """A cron entry fired so late."""
+        self._guarded(self._fired, name, seconds)
 
     def _guarded(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
@@ -150,6 +154,9 @@ class Meter:
         for (type_, result), count in rows.items():
             self._collector.add(metrics.ROWS, (self._bounded(metrics.TASK, type_), result), count)
 
+    def _fired(self, name: str, seconds: float) -> None:
+        self._collector.observe(metrics.CRON_LAG, (self._bounded(metrics.CRON, name),), (seconds,))
+
     def _sampled(self, load: Load) -> None:
         collector = self._collector
         collector.set(metrics.SLOTS_LIMIT, (), load.slots)
@@ -166,11 +173,24 @@ class Meter:
         for (gauge, labels), value in shown.items():
             collector.set(gauge, labels, value)
         self._shown = set(shown)
-        for listener, count in load.dropped.items():
-            more = count - self._dropped[listener]
-            if more > 0:
-                collector.add(metrics.DROPPED, (self._bounded("listener", listener),), more)
-            self._dropped[listener] = count
+        for listener, its in load.listeners.items():
+            name = self._bounded("listener", listener)
+            collector.set(metrics.LISTENER_WAITING, (name,), its.waiting)
+            self._count(metrics.DROPPED, (name,), listener, its.dropped)
+            for error, count in its.failed.items():
+                self._count(
+                    metrics.LISTENER_FAILED,
+                    (name, self._bounded(metrics.ERROR, error)),
+                    listener + error,
+                    count,
+                )
+
+    def _count(self, counter: Metric, labels: Labels, key: str, count: int) -> None:
+        """Add what came since the last look; `key` says whose count it is."""
+        more = count - self._counted[counter.name, key]
+        if more > 0:
+            self._collector.add(counter, labels, more)
+        self._counted[counter.name, key] = count
 
     def _job(self, type: str, queue: str) -> tuple[str, str]:
         return self._bounded(metrics.TASK, type), self._bounded(metrics.QUEUE, queue)

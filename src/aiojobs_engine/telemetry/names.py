@@ -41,7 +41,7 @@ JOB_SCHEDULED_AT = "aiojobs_engine.job.scheduled_at"
 CRON_KEY = "aiojobs_engine.cron.key"
 
 CREATE, DISPATCH, SCHEDULE, PROCESS = "create", "dispatch", "schedule", "process"
-SEND, SETTLE = "send", "settle"
+SEND, SETTLE, RECEIVE = "send", "settle", "receive"
 
 ERRORS = frozenset({"retry", "failed", "timeout"})
 """The outcomes that are errors; a cancel, a shutdown or a wish of the handler is none."""

@@ -8,27 +8,31 @@ without end. Baggage is handed on in any case.
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import Token
 from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
 from opentelemetry import context as contexts
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, StatusCode, Tracer
 
 from aiojobs_engine.core.envelope import Envelope
+from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.outcome import Outcome
 from aiojobs_engine.ports.backend import Claim, Settlement
 from aiojobs_engine.ports.cron import Fire, Fired, FireOutcome
 from aiojobs_engine.ports.tracing import Attempt, Carry
 from aiojobs_engine.telemetry import names
-
-LARGEST_HEADERS = 8192
-"""Bytes of trace context that a job carries at most; else large headers, such as baggage, stay behind."""
-
-_LARGEST_BESIDE = 512
+from aiojobs_engine.telemetry.carrying import (
+    Inside,
+    carrying,
+    context_of,
+    created_in,
+    creator_of,
+    headers_of,
+    traceparent_of,
+)
 
 MOST_CREATED = 100
 """Up to as many jobs of a dispatch get a span each; larger ones share the span of the dispatch."""
@@ -55,7 +59,7 @@ class OtelTracing:
         attributes = self._attributes(operation, names.SEND, envelope.queue)
         span = self._start(operation, SpanKind.PRODUCER, {**attributes, **_of_message(envelope)})
         with _active(span), _ending(span):
-            yield _carrying(envelope, _headers())
+            yield carrying(envelope, headers_of())
 
     @contextmanager
     def send_many(self) -> Generator[Carry]:
@@ -72,13 +76,31 @@ class OtelTracing:
         """A `schedule` span per fire that has a job."""
         return CronFiring(self, fires)
 
+    def received(self, claims: Sequence[Claim], at: Instant, seconds: float) -> None:
+        """A `receive` span per queue, linked to what created its jobs; told afterwards: none is empty."""
+        queues: defaultdict[str, list[Envelope]] = defaultdict(list)
+        for claim in claims:
+            queues[claim.envelope.queue].append(claim.envelope)
+        ended_at = at * 1_000_000
+        for queue, envelopes in queues.items():
+            attributes = self._attributes(names.RECEIVE, names.RECEIVE, queue)
+            attributes[names.BATCH_COUNT] = len(envelopes)
+            self._tracer.start_span(
+                _named(names.RECEIVE, queue),
+                Context(),
+                SpanKind.CLIENT,
+                attributes,
+                [Link(one) for one in map(creator_of, envelopes[:_MOST_LINKS]) if one.is_valid],
+                start_time=ended_at - round(seconds * 1e9),
+            ).end(ended_at)
+
     @contextmanager
     def process(self, claim: Claim, worker: str, max_attempts: int) -> Generator["RunSpan"]:
-        """A `process` span, linked to the context that created the job."""
+        """A `process` span, linked to the context that created the job and to the run before that failed."""
         envelope = claim.envelope
-        created = propagate.extract(envelope.headers, Context()) if envelope.headers else Context()
-        creator = trace.get_current_span(created)
-        is_linked = creator.get_span_context().is_valid
+        created = created_in(envelope)
+        creator = trace.get_current_span(created).get_span_context()
+        earlier = (creator, context_of(claim.failed_trace))
         attributes = {
             **self._attributes(names.PROCESS, names.PROCESS, envelope.queue),
             **_of_message(envelope),
@@ -91,7 +113,7 @@ class OtelTracing:
             created if self._is_parent else trace.set_span_in_context(INVALID_SPAN, created),
             SpanKind.CONSUMER,
             attributes,
-            [Link(creator.get_span_context())] if is_linked else None,
+            [Link(one) for one in earlier if one.is_valid],
             record_exception=False,
             set_status_on_exception=False,
         )
@@ -119,12 +141,12 @@ class OtelTracing:
 
     def carried(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         """Envelopes with the current context."""
-        headers = _headers()
-        return [_carrying(envelope, headers) for envelope in envelopes]
+        headers = headers_of()
+        return [carrying(envelope, headers) for envelope in envelopes]
 
     def here(self) -> "Inside":
         """The current context, to be put in force elsewhere."""
-        return Inside(_headers())
+        return Inside(headers_of())
 
     def inside(self, headers: Mapping[str, str]) -> "Inside":
         """The context that an envelope carries."""
@@ -209,6 +231,11 @@ class RunSpan:
         self._has_ended = False
         self.context = span.get_span_context()
 
+    @property
+    def trace(self) -> str:
+        """The span as other runs name it in a link."""
+        return traceparent_of(self._span)
+
     def decided(self, outcome: Outcome | None, settlement: Settlement | None) -> None:
         """End the span; after the first time without effect."""
         if self._has_ended:
@@ -232,23 +259,6 @@ class RunSpan:
         span.end()
 
 
-class Inside:
-    """`with Inside(headers):` puts the context that headers tell of in force; for one body at a time."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        """Keep what `propagate.inject` wrote; it can be pickled before it is entered."""
-        self._headers = dict(headers)
-        self._tokens: list[Token[Context]] = []
-
-    def __enter__(self) -> None:
-        """Attach the context."""
-        self._tokens.append(contexts.attach(propagate.extract(self._headers)))
-
-    def __exit__(self, *_: object) -> None:
-        """Detach it."""
-        contexts.detach(self._tokens.pop())
-
-
 class CronFiring:
     """The spans of fires. Many workers fire the same; a span ends, and is told, only where it stored a job.
 
@@ -267,8 +277,8 @@ class CronFiring:
             if job is not None:
                 span = tracing.start_message(names.SCHEDULE, names.SEND, job, Context())
                 span.set_attribute(names.CRON_KEY, fire.name)
-                headers = _headers(trace.set_span_in_context(span, Context()))
-                fire = msgspec.structs.replace(fire, job=_carrying(job, headers))  # noqa: PLW2901 - the same fire
+                headers = headers_of(trace.set_span_in_context(span, Context()))
+                fire = msgspec.structs.replace(fire, job=carrying(job, headers))  # noqa: PLW2901 - the same fire
             self._spans.append(span)
             self.fires.append(fire)
 
@@ -302,8 +312,8 @@ class _Sending:
                 return [envelope for _, envelope in created]
         else:
             self._count += len(envelopes)
-        headers = _headers(trace.set_span_in_context(self._span))
-        return [_carrying(envelope, headers) for envelope in envelopes]
+        headers = headers_of(trace.set_span_in_context(self._span))
+        return [carrying(envelope, headers) for envelope in envelopes]
 
     def end(self, error: BaseException | None) -> None:
         if self._span is None:
@@ -317,7 +327,7 @@ class _Sending:
         created: list[tuple[Span, Envelope]] = []
         for envelope in envelopes:
             span = self._tracing.start_message(names.CREATE, names.CREATE, envelope, None)
-            created.append((span, _carrying(envelope, _headers(trace.set_span_in_context(span)))))
+            created.append((span, carrying(envelope, headers_of(trace.set_span_in_context(span)))))
             span.end()
         return created
 
@@ -347,19 +357,6 @@ def _fail(span: Span, error: BaseException) -> None:
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     span.set_attribute(names.ERROR_TYPE, name)
     span.set_status(Status(StatusCode.ERROR))
-
-
-def _headers(context: Context | None = None) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    propagate.inject(headers, context)
-    size = sum(len(name) + len(value) for name, value in headers.items())
-    if size <= LARGEST_HEADERS:
-        return headers
-    return {name: value for name, value in headers.items() if len(value) <= _LARGEST_BESIDE}
-
-
-def _carrying(envelope: Envelope, headers: Mapping[str, str]) -> Envelope:
-    return msgspec.structs.replace(envelope, headers=dict(headers))
 
 
 def _of_message(envelope: Envelope) -> Attributes:

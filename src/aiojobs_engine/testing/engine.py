@@ -24,6 +24,7 @@ from aiojobs_engine.engine import Engine
 from aiojobs_engine.ports.backend import Enqueued, Watch
 from aiojobs_engine.ports.cron import Fire, Fired, FireOutcome
 from aiojobs_engine.runtime.burst import held_back
+from aiojobs_engine.runtime.observing import Observing
 from aiojobs_engine.runtime.registry import JobType
 from aiojobs_engine.runtime.scheduler import Scheduler
 from aiojobs_engine.runtime.task_group import start
@@ -229,7 +230,7 @@ class TestEngine:
             self.clock,
             own=own,
             environment=settings.worker.environment,
-            tracing=find_tracing(settings),
+            observing=Observing(tracing=find_tracing(settings)),
         )
         await self._scheduler.announce()
         return self

@@ -242,6 +242,7 @@ def _claim(job: StoredJob, counters: Counters, lost_worker: str | None = None) -
         cancelling=job.cancelling,
         lost_worker=lost_worker,
         has_started=lost_worker is None or job.has_started,
+        failed_trace=None if job.error is None else job.error.trace,
     )
 
 

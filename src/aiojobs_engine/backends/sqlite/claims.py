@@ -42,6 +42,7 @@ class _Past(msgspec.Struct, array_like=True, gc=False):
     worker: str | None = None
     cursor: str | None = None
     ahead: int = 0
+    trace: str | None = None
 
 
 class _Held(msgspec.Struct, array_like=True, gc=False):
@@ -296,4 +297,5 @@ def _claim(row: _Held, envelope: Envelope, started_at: Instant, lost_worker: str
         cancelling=bool(past.cancelling),
         lost_worker=lost_worker,
         has_started=lost_worker is None or not past.ahead,
+        failed_trace=past.trace,
     )

@@ -4,6 +4,7 @@ import inspect
 import logging
 import smtplib
 import ssl
+from collections import Counter
 from collections.abc import Sequence
 from random import Random
 from typing import Any, assert_never
@@ -34,6 +35,7 @@ from aiojobs_engine.net.breaker import Breaker
 from aiojobs_engine.net.deadline import within
 from aiojobs_engine.net.request import Bounds, Requests
 from aiojobs_engine.ports.clock import Clock
+from aiojobs_engine.ports.observer import ListenerLoad
 
 logger = logging.getLogger(__name__)
 
@@ -94,11 +96,17 @@ class Notifier:
             self._fixed.append(Webhook(notify.webhook, notify.secret or ""))
         self.delivered = 0
         self.failed = 0
+        self._errors: Counter[str] = Counter()
 
     @property
     def has_recipients(self) -> bool:
         """Whether anybody may have to be told."""
         return self._find is not None or bool(self._fixed)
+
+    @property
+    def load(self) -> ListenerLoad:
+        """How often a recipient could not be told so far, tries that were repeated included."""
+        return ListenerLoad(failed=dict(self._errors))
 
     async def hear(self, event: JobEvent) -> None:
         """Tell everybody who wants to know, at the same time.
@@ -137,10 +145,12 @@ class Notifier:
                 await self._deliver(recipient, event)
             except (Undeliverable, ConfigError, AddressRefused) as error:
                 breaker.forget()
+                self._errors[type(error).__qualname__] += 1
                 self._give_up(recipient, event, str(error))
                 return
             except Exception as error:  # noqa: BLE001 - whatever a server or a call does, others are told
                 breaker.note(succeeded=False)
+                self._errors[type(error).__qualname__] += 1
                 if not left:
                     self._give_up(recipient, event, f"{type(error).__name__}: {error}")
                     return

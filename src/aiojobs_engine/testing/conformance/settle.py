@@ -51,6 +51,19 @@ class SettleContract(Contract):
         assert _without_id(told[2]) == _without_id(settlement.event)
         assert len(told) == (4 if trigger is Trigger.SPAWN else 3)
 
+    async def test_the_next_run_is_told_the_trace_of_the_one_that_failed(self, stage: Stage) -> None:
+        trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        first = await stage.start("a", total=3)
+        assert first.failed_trace is None
+        await stage.settle(first, Status.PENDING, attempts=1, error=ErrorInfo("E", "m", trace=trace))
+        (second,) = await stage.take()
+        counters = second.counters
+        await stage.settle(second, Status.PENDING, attempts=2)
+        (third,) = await stage.take()
+
+        assert (second.failed_trace, third.failed_trace) == (trace, None)
+        assert counters == first.counters
+
     @each_exit
     async def test_a_settled_run_holds_no_lease(self, stage: Stage, trigger: Trigger, status: Status) -> None:
         claim = await stage.start("a")
