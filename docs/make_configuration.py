@@ -86,6 +86,7 @@ MEANINGS = {
     "queues.fair_by": "whose jobs take turns: `user_id`, `type`, or the name of an argument",
     "queues.max_pending": "how many pending jobs it may have; none is without bound",
     "queues.overflow": "what becomes of one more",
+    "queues.partitions": "over how many homes of a store in Redis its jobs are spread; elsewhere it says nothing",
     "queues.weights": "how many turns some of them have, by their text; 1 for the others",
     "jobs.listeners": "`[listeners]` for these jobs alone",
     "jobs.chunking": "`[chunking]` for these jobs alone",

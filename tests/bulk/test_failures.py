@@ -130,7 +130,7 @@ async def test_rows_can_not_be_retried_while_they_run(engine: Engine, write_csv:
         handle = await engine.dispatch(shop.users, write_csv(20))
         await work(engine)
         await engine.failures.retry(handle.id)
-        with pytest.raises(IllegalTransition, match="is waiting, so it can't retry failed rows"):
+        with pytest.raises(IllegalTransition, match="is waiting, so it can't have its failed rows retried"):
             await engine.failures.retry(handle.id)
 
 

@@ -30,10 +30,17 @@ def test_a_registry_and_what_is_included_are_registries() -> None:
         Engine("memory://", clock=5)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("what", [5, "app.job", None])
+@pytest.mark.parametrize("what", [5, "app.job", None, Path])
 def test_only_functions_are_registered(what: Any) -> None:
     with pytest.raises(ConfigError, match="decorates a function, got"):
         JobRegistry().job(name="app.job")(what)
+
+
+def test_a_job_type_has_a_name_of_its_own_or_is_told_to_take_one() -> None:
+    with pytest.raises(ConfigError, match=r"lambda.*can't be the name of a job type; give it one by name="):
+        JobRegistry().job()(lambda: None)
+    with pytest.raises(ConfigError, match="must be 1 to 128 of"):
+        JobRegistry().job(name="")(test_a_url_is_text)
 
 
 @pytest.mark.parametrize(

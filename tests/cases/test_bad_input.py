@@ -48,11 +48,14 @@ WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"max_crashes": 0}, "max_crashes must be a whole number of at least 1"),
     ({"tags": "nightly"}, "tags must be a list of strings"),
     ({"tags": [1]}, "a tag must be 1 to 128"),
+    ({"tags": ["a"] * 101}, "tags must be at most 100, got 101"),
     ({"meta": [1]}, "meta must be a mapping with string keys"),
     ({"meta": {1: 2}}, "meta must be a mapping with string keys"),
     ({"user_id": 1.5}, "user_id must be a string or a whole number"),
     ({"user_id": "a\0b"}, "user_id must be text without NUL"),
     ({"user_id": "\ud800"}, "user_id must be text without NUL and lone surrogates"),
+    ({"user_id": "u" * 201}, "user_id must have at most 200 characters or digits"),
+    ({"user_id": -(10**5_000)}, "user_id must have at most 200 characters or digits"),
     ({"id": 5}, "id must be a string"),
 ]
 
@@ -122,6 +125,20 @@ async def test_of_many_jobs_with_a_wrong_one_whole_slices_before_it_are_stored(
             )
         assert caught.value.index == 1500
         assert len(await every_job(store_of(engine))) == 1000
+
+
+async def test_a_delay_beyond_every_calendar_leaves_the_listings_whole(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+
+    @engine.job()
+    async def any_job() -> None: ...
+
+    async with engine:
+        await engine.dispatch(any_job.options(delay=2**39))
+        (found,) = (await engine.jobs.list()).items
+
+    assert found.scheduled_at is not None
+    assert found.scheduled_at.year == 9999
 
 
 @pytest.mark.parametrize("what", [None, 5, b"app.job", print, object(), ["app.job"]])

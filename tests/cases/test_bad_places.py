@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ WRONG_URLS = {
     "sqlit:///jobs.db": "did you mean 'sqlite'",
     "sqlite://jobs.db": "is written sqlite:///relative.db or sqlite:////absolute.db",
     "sqlite:///": "is written sqlite:///relative.db or sqlite:////absolute.db",
+    "sqlite:///\ud800.db": "is written sqlite:///relative.db or sqlite:////absolute.db",
     "sqlite:///:memory:": "use memory://",
     "memory://jobs": "takes nothing after memory://",
     "postgres://localhost/jobs": "no backend has the scheme 'postgres'",
@@ -147,15 +149,13 @@ def _open_as_nobody(path: Path) -> str:
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Path]:
-    """A directory that everybody can reach, under parents that are open for this while."""
-    closed = [(parent, parent.stat().st_mode) for parent in (tmp_path, *tmp_path.parents[:3])]
-    for parent, mode in closed:
-        parent.chmod(mode | 0o055)
-    yield tmp_path
-    tmp_path.chmod(0o755)
-    for parent, mode in closed:
-        parent.chmod(mode)
+def shared() -> Iterator[Path]:
+    """A directory that everybody can reach: those of pytest are open to their owner only."""
+    with TemporaryDirectory() as made:
+        path = Path(made)
+        path.chmod(0o755)
+        yield path
+        path.chmod(0o755)
 
 
 def test_a_read_only_directory_is_refused_by_its_name(shared: Path) -> None:

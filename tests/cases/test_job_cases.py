@@ -280,7 +280,7 @@ async def test_a_cancel_ends_a_queued_job_tells_a_running_one_and_comes_too_late
             assert (await running.status()).status is Status.CANCELLED
             with pytest.raises(JobCancelledError):
                 await running.result(timeout=0)
-            with pytest.raises(TooLate, match=r"completed, so it can't cancel"):
+            with pytest.raises(TooLate, match=r"completed, so it can't be cancelled"):
                 await ended.cancel()
         with pytest.raises(JobNotFound):
             await engine.jobs.cancel("never-was")
@@ -313,7 +313,7 @@ async def test_a_queue_that_is_paused_purged_and_deleted_under_load_keeps_no_orp
         await engine.queues.pause("default")
         running = [job.id async for job in engine.jobs.list(status="processing")]
         assert len(running) == 20
-        with pytest.raises(IllegalTransition, match="processing, so it can't delete"):
+        with pytest.raises(IllegalTransition, match="processing, so it can't be deleted"):
             await engine.jobs.delete(running[0])
         purged = await engine.queues.purge("default")
         await case.clock.advance(5)

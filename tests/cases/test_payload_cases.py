@@ -65,11 +65,11 @@ async def test_arguments_that_nest_too_deep_are_refused(make_engine: MakeEngine,
     async def takes(value: Any) -> None: ...
 
     async with engine:
-        with pytest.raises(PayloadError):
+        with pytest.raises(PayloadError, match="argument 'value': nested deeper than 64 levels"):
             await engine.dispatch(takes, value=nested(levels))
-        with pytest.raises(PayloadError):
+        with pytest.raises(PayloadError, match="argument 'value': nested deeper than 64 levels"):
             await engine.dispatch("app.elsewhere", queue="default", value=nested(levels))
-        with pytest.raises(PayloadError):
+        with pytest.raises(PayloadError, match="meta: nested deeper than 64 levels"):
             await engine.dispatch(takes.options(meta={"value": nested(levels)}), value=1)
         text = b'{"value":' + b"[" * levels + b"]" * levels + b"}"
         with pytest.raises(PayloadError, match="64 levels"):
@@ -121,8 +121,9 @@ async def test_what_would_not_arrive_as_it_was_sent_is_refused(
     async with engine:
         for what in (takes, "app.elsewhere"):
             named = {} if what is takes else {"queue": "default"}
-            with pytest.raises(PayloadError):
+            with pytest.raises(PayloadError, match="value") as caught:
                 await engine.dispatch(what, value=value, **named)
+            assert caught.value.argument == "value"
         with pytest.raises(PayloadError):
             await engine.dispatch(takes.options(meta={"value": value}), value=1)
         assert await every_job(store_of(engine)) == []

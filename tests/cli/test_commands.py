@@ -179,7 +179,7 @@ def test_purge_removes_jobs_that_have_ended(call: Call) -> None:
     _work(call)
     _dispatched(call, "greet", '{"name": "Bo"}')
 
-    assert "1 jobs removed" in call("jobs", "purge", *URL, "--status", "completed").err
+    assert "1 job removed" in call("jobs", "purge", *URL, "--status", "completed").err
     assert [job["status"] for job in call("jobs", "list", *URL, "--json").data] == ["pending"]
 
 
@@ -191,7 +191,7 @@ def test_queues_are_listed_paused_resumed_and_purged(call: Call) -> None:
     assert (queue["name"], queue["paused"], queue["counts"]) == ("mail", True, {"pending": 1})
     assert call("queues", "resume", "mail", *URL).code == 0
     assert "mail" in call("queues", "list", *URL).out
-    assert "1 jobs removed" in call("queues", "purge", "app:engine", "mail").err
+    assert "1 job removed" in call("queues", "purge", "app:engine", "mail").err
     assert call("jobs", "list", *URL, "--json").data == []
 
 
@@ -208,9 +208,9 @@ def test_dead_jobs_are_listed_shown_replayed_and_purged(call: Call) -> None:
     assert call("dead", "replay", job_id, *URL).code == 0
     assert call("jobs", "show", job_id, *URL, "--json").data["epoch"] == 1
     _work(call)
-    assert "1 jobs run again" in call("dead", "replay", *URL, "--all").err
+    assert "1 job replayed" in call("dead", "replay", *URL, "--all").err
     _work(call)
-    assert "1 jobs removed" in call("dead", "purge", *URL).err
+    assert "1 job removed" in call("dead", "purge", *URL).err
     assert call("dead", "list", *URL, "--json").data == []
 
 
@@ -349,7 +349,7 @@ def test_dead_jobs_are_grouped_edited_and_replayed_at_a_rate(call: Call) -> None
         == job["id"]
     )
     replayed = call("dead", "replay", "app:engine", "--all", "--rate", "1000")
-    assert (replayed.code, "2 jobs run again" in replayed.err) == (0, True)
+    assert (replayed.code, "2 jobs replayed" in replayed.err) == (0, True)
     assert call("dead", "edit", "app:engine", job["id"], "[1]").code == 2
     assert call("dead", "list", "app:engine", "--since", "yesterday").code == 2
 

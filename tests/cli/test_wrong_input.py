@@ -105,6 +105,15 @@ def test_wrong_usage_exits_2(call: Call, home: Path, words: list[str], said: lis
     assert answer.out == ""
 
 
+@pytest.mark.parametrize("words", [[], ["jobs"], ["failures"], ["queues"], ["dead"], ["cron"], ["limits"]])
+def test_no_command_shows_the_help_as_it_is_on_standard_error(call: Call, words: list[str]) -> None:
+    answer = call(*words)
+
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("Usage: ")
+    assert answer.err == call(*words, "--help").out
+
+
 @pytest.mark.parametrize(
     "words, said",
     [

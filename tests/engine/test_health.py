@@ -64,7 +64,7 @@ async def test_jobs_that_nobody_works_on_are_a_problem() -> None:
         await store.beat(worker(clock, "w1"))
         served = await engine.health()
 
-    assert alone.problems == ["no worker serves queue 'default', where 1 jobs wait"]
+    assert alone.problems == ["no worker serves queue 'default', with 1 job pending"]
     assert served.ok
     assert (served.workers, served.slots, served.running, served.pending) == (1, 10, 2, 1)
 

@@ -40,7 +40,7 @@ def test_an_error_says_what_happened_with_its_facts_beside_it() -> None:
     error = TooLate("j1", "completed", "cancel")
 
     assert (error.job_id, error.status, error.trigger) == ("j1", "completed", "cancel")
-    assert str(error) == "job 'j1' is completed, so it can't cancel"
+    assert str(error) == "job 'j1' is completed, so it can't be cancelled"
     assert isinstance(error, IllegalTransition)
 
 

@@ -38,3 +38,8 @@ def test_no_delay_leads_out_of_range(start: Instant, seconds: float) -> None:
 def test_a_delay_counts_in_milliseconds() -> None:
     assert later(Instant(1000), 1.5) == 2500
     assert later(Instant(1000), -0.5) == 500
+
+
+@pytest.mark.parametrize("year, at", [(9999, 2**53 - 1), (1, -(2**53)), (9999, 10**30)])
+def test_an_instant_that_no_datetime_can_show_is_the_first_or_last_one(year: int, at: int) -> None:
+    assert moment(at).year == year

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
+from aiojobs_engine.core.limits import is_storable
 from aiojobs_engine.core.masking import redacted
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.clock import Clock
@@ -55,7 +56,8 @@ def open_backend(url: str, *, clock: Clock, settings: Settings) -> Store:
     if scheme in _REDIS:
         from aiojobs_engine.backends.redis import open_redis
 
-        return open_redis(url, clock=clock)
+        partitions = {name: queue.partitions for name, queue in settings.queues.items()}
+        return open_redis(url, clock=clock, partitions=partitions)
     return _factory(scheme)(url, clock=clock, settings=settings)
 
 
@@ -89,7 +91,7 @@ def sqlite_path(url: str) -> Path:
     form = "is written sqlite:///relative.db or sqlite:////absolute.db"
     _check_rest(url, rest.startswith("/") and len(rest) > 1, form)
     name = unquote(rest[1:])
-    _check_rest(url, not name.endswith("/") and "?" not in name and "\0" not in name, form)
+    _check_rest(url, not name.endswith("/") and "?" not in name and is_storable(name), form)
     _check_rest(url, name != ":memory:", "names a file; for a store in memory use memory://")
     return Path(name)
 

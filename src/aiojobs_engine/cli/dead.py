@@ -14,6 +14,7 @@ from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_opt
 from aiojobs_engine.cli.output import note, print_json, print_table
 from aiojobs_engine.core.fingerprint import fingerprint
 from aiojobs_engine.core.status import JobStatus
+from aiojobs_engine.core.wording import counted
 from aiojobs_engine.engine import Engine
 
 COLUMNS = ("id", "type", "queue", "reason", "fingerprint", "attempts", "crashes", "ended", "error")
@@ -172,12 +173,12 @@ def replay_command(
             if ids:
                 return await each(engine, ids, act, "runs again")
             if rate is None:
-                note(f"{await engine.dead.replay(**filters, limit=limit):,} jobs run again")
+                note(f"{counted(await engine.dead.replay(**filters, limit=limit), 'job')} replayed")
                 return 0
             done = await engine.dead.replay_slowly(rate, stop_after=stop_after, limit=limit, **filters)
-        note(f"{done.count:,} jobs run again, {done.failed:,} of them are dead again")
+        note(f"{counted(done.count, 'job')} replayed, {done.failed:,} of them dead again")
         if done.stopped:
-            note(f"stopped: too many failures came back; {done.left:,} jobs were left as they are")
+            note(f"stopped: too many failures came back; {counted(done.left, 'job')} left as they are")
         return int(done.stopped)
 
     return run(work)
@@ -194,7 +195,7 @@ def purge_command(target: str | None, url: str | None, *, yes: bool, **filters: 
 
     async def work() -> None:
         async with opened(target, url) as engine:
-            note(f"{await engine.dead.purge(**filters):,} jobs removed")
+            note(f"{counted(await engine.dead.purge(**filters), 'job')} removed")
 
     run(work)
 

@@ -17,6 +17,7 @@ from aiojobs_engine.cli.running import hint_at_workers, until_final
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobStatus
+from aiojobs_engine.core.wording import counted
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.target import is_target
 
@@ -65,9 +66,9 @@ def _report(job: JobStatus) -> int:
     if job.status is Status.COMPLETED:
         file = msgspec.convert(job.result, ExportedFile)
         where = file.path or f"the storage, as {file.id}"
-        note(f"{file.rows:,} rows, {size_of(file.size)}, in {where}")
+        note(f"{counted(file.rows, 'row')}, {size_of(file.size)}, in {where}")
         return 0
-    note(f"{job.status} after {job.processed:,} rows; there is no file")
+    note(f"{job.status} after {counted(job.processed, 'row')}; there is no file")
     if job.error is not None:
         note(f"error: {job.error.message}")
     return 1

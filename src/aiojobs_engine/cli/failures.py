@@ -13,6 +13,7 @@ from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_opt
 from aiojobs_engine.cli.output import note
 from aiojobs_engine.cli.running import hint_at_workers, until_final
 from aiojobs_engine.core.status import JobFailure
+from aiojobs_engine.core.wording import counted
 
 COLUMNS = ("row", "key", "field", "reason", "attempts", "resolved")
 
@@ -64,7 +65,7 @@ def export_command(arguments: tuple[str, ...], url: str | None, *, every: bool) 
         async with opened(target, url) as engine:
             to = sys.stdout.buffer if file is None else file
             count = await engine.failures.export(rest[0], to, unresolved=not every)
-        note(f"{count:,} rows written{f' to {file}' if file else ''}")
+        note(f"{counted(count, 'row')} written{f' to {file}' if file else ''}")
 
     run(work)
 

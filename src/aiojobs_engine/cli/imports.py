@@ -19,6 +19,7 @@ from aiojobs_engine.cli.output import note, print_json
 from aiojobs_engine.cli.running import called, hint_at_workers, until_final
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobStatus
+from aiojobs_engine.core.wording import counted
 
 _ARGUMENTS = "[TARGET] NAME FILE"
 
@@ -120,7 +121,7 @@ def report(job: JobStatus, target: str | None, *, is_dry: bool = False) -> int:
     note(f"{job.status}: {counts}")
     words = [target] if target else []
     if job.failed:
-        note(f"{job.failed:,} rows failed: {called('failures', 'list', *words, job.id)}")
+        note(f"{counted(job.failed, 'row')} failed: {called('failures', 'list', *words, job.id)}")
     if job.status in (Status.COMPLETED, Status.PARTIAL):
         return 0
     if job.error is not None:

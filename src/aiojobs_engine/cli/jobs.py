@@ -13,6 +13,7 @@ from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_opt
 from aiojobs_engine.cli.output import duration, note, print_facts, print_json, shown
 from aiojobs_engine.core.errors import EngineError
 from aiojobs_engine.core.status import JobStatus
+from aiojobs_engine.core.wording import counted
 from aiojobs_engine.engine import Engine
 
 COLUMNS = ("id", "type", "status", "queue", "done", "failed", "attempts", "created", "message")
@@ -114,7 +115,7 @@ def purge_command(target: str | None, url: str | None, *, yes: bool, **filters: 
         filters["status"] = filters["status"] or None
         async with opened(target, url) as engine:
             count = await engine.jobs.purge(**filters)
-        note(f"{count:,} jobs removed")
+        note(f"{counted(count, 'job')} removed")
 
     run(work)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from aiojobs_engine.cli.lazy import Entry, LazyGroup
 
@@ -71,6 +72,9 @@ def run(arguments: Sequence[str]) -> int:
         return _hung_up() if left.code == FAILED else DONE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
+    except NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return WRONG_USAGE
     except Exception as error:  # noqa: BLE001 - the one place that shows errors to people
         if _TRACEBACK in arguments:
             traceback.print_exc()

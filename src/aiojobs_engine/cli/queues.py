@@ -8,6 +8,7 @@ from aiojobs_engine.cli.listings import Table
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
 from aiojobs_engine.cli.output import duration, note
 from aiojobs_engine.core.state import FINAL, Status
+from aiojobs_engine.core.wording import counted
 from aiojobs_engine.ports.inspector import QueueStats
 
 COLUMNS = ("queue", "state", "pending", "processing", "waiting", "later", "ended", "failed", "oldest")
@@ -75,7 +76,7 @@ def purge_command(arguments: tuple[str, ...], url: str | None, *, yes: bool) -> 
         async with opened(target, url) as engine:
             for name in names:
                 await engine.queues.stats(name)
-                note(f"queue {name}: {await engine.queues.purge(name):,} jobs removed")
+                note(f"queue {name}: {counted(await engine.queues.purge(name), 'job')} removed")
 
     run(work)
 

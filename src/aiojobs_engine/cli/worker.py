@@ -20,6 +20,7 @@ from aiojobs_engine.cli.opening import engine_with_jobs
 from aiojobs_engine.cli.output import note
 from aiojobs_engine.cli.telling import LogFormat, adorn_handlers, begin_logging, told
 from aiojobs_engine.core.masking import redacted
+from aiojobs_engine.core.wording import counted
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.runtime.supervisor import Lifeline
 from aiojobs_engine.runtime.worker import Worker
@@ -189,7 +190,9 @@ def banner(engine: Engine, worker: Worker, wish: Wish) -> str:
 
 def farewell(settled: int, seconds: float, died: int = 0) -> str:
     """The last line; processes that died took their counts with them."""
-    runs = f"{settled:,} runs" if not died else f"{settled:,} runs and more, {died:,} processes having died,"
+    runs = counted(settled, "run")
+    if died:
+        runs += f" and more, {counted(died, 'process')} having died,"
     return f"stopped after {runs} in {seconds:,.1f} s"
 
 

@@ -95,7 +95,10 @@ class ArgumentCodec:
             given = self._struct(*args, **kwargs)
         except TypeError as error:
             raise self._unfit(error) from error
-        encoded = encode_json(given, self._owner)
+        try:
+            encoded = encode_json(given, self._owner)
+        except PayloadError as error:
+            raise unstorable(msgspec.structs.asdict(given), self._owner) or error from error
         try:
             arrived = self._decoded(encoded)
         except PayloadError as error:
@@ -239,18 +242,31 @@ class ResultCodec:
             raise PayloadError(f"the result doesn't fit its annotation: {error}") from error
 
 
-def encode_json(value: object, owner: str) -> bytes:
-    """`value` as JSON, at most 64 levels deep.
+def encode_json(value: object, owner: str, levels: int = DEPTH) -> bytes:
+    """`value` as JSON, at most `levels` deep.
 
     Raises:
         PayloadError: JSON can't hold it.
     """
     try:
         encoded = _encoder.encode(value)
+    except RecursionError as error:
+        raise _too_deep(owner) from error
     except Exception as error:  # a class of the user may raise anything
         raise PayloadError(f"{owner}: {str(error) or type(error).__name__}") from error
-    checked_depth(encoded, owner)
+    checked_depth(encoded, owner, levels)
     return encoded
+
+
+def unstorable(arguments: Mapping[str, object], owner: str) -> PayloadError | None:
+    """Why JSON can't hold these arguments, naming the first at fault; None when none is by itself."""
+    for name, value in arguments.items():
+        try:
+            encode_json(value, f"{owner}: argument {name!r}", levels=DEPTH - 1)
+        except PayloadError as error:
+            error.argument = name
+            return error
+    return None
 
 
 def encode_plain(value: object, owner: str, limit: int) -> bytes:
@@ -291,14 +307,18 @@ def _not_finite(value: object) -> float | None:
     return None
 
 
-def checked_depth(encoded: bytes, owner: str) -> None:
-    """Nothing, when JSON text nests at most 64 levels.
+def checked_depth(encoded: bytes, owner: str, levels: int = DEPTH) -> None:
+    """Nothing, when JSON text nests at most `levels` deep.
 
     Raises:
         PayloadError: it nests deeper.
     """
-    if encoded.count(b"[") + encoded.count(b"{") > DEPTH and _depth(encoded) > DEPTH:
-        raise PayloadError(f"{owner}: nested deeper than {DEPTH} levels")
+    if encoded.count(b"[") + encoded.count(b"{") > levels and _depth(encoded) > levels:
+        raise _too_deep(owner)
+
+
+def _too_deep(owner: str) -> PayloadError:
+    return PayloadError(f"{owner}: nested deeper than {DEPTH} levels")
 
 
 def _depth(encoded: bytes) -> int:

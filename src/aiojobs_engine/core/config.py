@@ -78,6 +78,8 @@ class QueueSettings(Section, frozen=True, kw_only=True):
         max_pending: how many pending jobs it may have; None is no bound.
         overflow: what becomes of a job that finds no room: it is refused with `QueueFull`, or its dispatcher
             waits, or it or the oldest one is discarded.
+        partitions: over how many homes of a store in Redis its jobs are spread, at most as many as that has;
+            other stores have one place for all jobs.
         weights: turns of some of them, by their text; 1 for the others, within 0.001 to 1,000.
     """
 
@@ -86,6 +88,7 @@ class QueueSettings(Section, frozen=True, kw_only=True):
     fair_by: Name | None = None
     max_pending: AtLeastOne | None = None
     overflow: Overflow = "refuse"
+    partitions: AtLeastOne = 1
     weights: dict[str, Weight] = msgspec.field(default_factory=dict)
 
 

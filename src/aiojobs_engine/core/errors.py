@@ -1,8 +1,9 @@
 """Every error a caller can meet, and the three signals that a handler raises to speak to the engine."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from typing import ClassVar
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -101,7 +102,18 @@ class IllegalTransition(EngineError):
         self.job_id = job_id
         self.status = status
         self.trigger = trigger
-        super().__init__(f"job {job_id!r} is {status}, so it can't {trigger}")
+        super().__init__(f"job {job_id!r} is {status}, so it can't {self._asked.get(trigger, trigger)}")
+
+    _asked: ClassVar[Mapping[str, str]] = {
+        "cancel": "be cancelled",
+        "pause": "be paused",
+        "resume": "be resumed",
+        "retry": "be retried",
+        "retry failed rows": "have its failed rows retried",
+        "replay": "be replayed",
+        "edit": "be edited",
+        "delete": "be deleted",
+    }
 
 
 class TooLate(IllegalTransition):

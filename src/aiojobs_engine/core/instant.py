@@ -6,6 +6,7 @@ from typing import NewType
 Instant = NewType("Instant", int)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -21,8 +22,11 @@ def instant(moment: datetime) -> Instant:
 
 
 def moment(instant: Instant | int) -> datetime:
-    """The aware UTC datetime of an instant."""
-    return _EPOCH + timedelta(milliseconds=instant)
+    """The aware UTC datetime of an instant; the first or last there is for one that no datetime can show."""
+    try:
+        return _EPOCH + timedelta(milliseconds=instant)
+    except OverflowError:
+        return _FIRST if instant < 0 else _LAST
 
 
 def later(start: Instant, seconds: float) -> Instant:

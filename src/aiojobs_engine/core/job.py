@@ -23,6 +23,7 @@ from aiojobs_engine.core.limits import (
     LARGEST_WEIGHT,
     LEAST_WEIGHT,
     PRIORITY,
+    TAGS,
     checked_name,
     is_storable,
 )
@@ -199,7 +200,10 @@ def _retry(value: object, owner: str) -> Retry:
 def _tags(value: object, owner: str) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ConfigError(f"{owner} must be a list of strings, got {value!r:.80}")
-    return tuple(checked_name(tag, "a tag") for tag in cast("Sequence[str]", value))
+    tags = cast("Sequence[str]", value)
+    if len(tags) > TAGS:
+        raise ConfigError(f"{owner} must be at most {TAGS}, got {len(tags):,}")
+    return tuple(checked_name(tag, "a tag") for tag in tags)
 
 
 def _meta(value: object, owner: str) -> dict[str, Any]:
@@ -215,6 +219,8 @@ def _user_id(value: object, owner: str) -> UserId:
         raise ConfigError(f"{owner} must be a string or a whole number, got {value!r:.80}")
     if isinstance(value, str) and not is_storable(value):
         raise ConfigError(f"{owner} must be text without NUL and lone surrogates, got {value!r:.80}")
+    if len(value) > KEY_CHARS if isinstance(value, str) else abs(value) >= 10**KEY_CHARS:
+        raise ConfigError(f"{owner} must have at most {KEY_CHARS} characters or digits")
     return value
 
 

@@ -244,7 +244,7 @@ class CronDesk:
             session.templates.adopt(found)
             job_type = found
         else:
-            raise ConfigError(f"{what!r:.80} is no job type or name of one; decorate it with @engine.job")
+            raise ConfigError(f"{what!r:.80} is no job type or name of one; decorate it with @engine.job()")
         job: Job[Any] = job_type.options(**options).job(**args)
         return session.templates.envelope(job) or await session.templates.looked_up(job)
 

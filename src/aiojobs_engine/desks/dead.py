@@ -192,7 +192,7 @@ class DeadDesk:
         if old is None:
             raise JobNotFound(job_id)
         if old.kind != "job" or old.total:
-            raise IllegalTransition(job_id, job.status, "be edited")
+            raise IllegalTransition(job_id, job.status, "edit")
         new = await _edited(session, job, old, changes)
         (answer,) = await session.enqueue([new])
         await session.store.delete([job_id])
@@ -317,4 +317,4 @@ async def _replay_one(store: Store, job_id: str) -> None:
     dead, _ = await store.find(which, 1, None)
     if not dead or not all(await store.retry([job_id])):
         status = await interventions.status_of(store, job_id)
-        raise IllegalTransition(job_id, status.status, "be replayed")
+        raise IllegalTransition(job_id, status.status, "replay")

@@ -4,6 +4,7 @@ import msgspec
 
 from aiojobs_engine.core.errors import BackendError
 from aiojobs_engine.core.state import Status
+from aiojobs_engine.core.wording import counted
 from aiojobs_engine.desks.cron_views import CronStatus, statuses
 from aiojobs_engine.lifetime.session import Session
 from aiojobs_engine.ports.control import WorkerRecord
@@ -89,7 +90,7 @@ def _count(queues: list[QueueStats], status: Status) -> int:
 def _unserved(queues: list[QueueStats], alive: list[WorkerRecord]) -> list[str]:
     served = {name for worker in alive for name in worker.queues}
     return [
-        f"no worker serves queue {queue.name!r}, where {queue.counts[Status.PENDING]:,} jobs wait"
+        f"no worker serves queue {queue.name!r}, with {counted(queue.counts[Status.PENDING], 'job')} pending"
         for queue in queues
         if queue.counts.get(Status.PENDING) and queue.name not in served and not queue.paused
     ]

@@ -202,7 +202,7 @@ def _alone(step: Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
 
 def _only_job(what: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:
     if not isinstance(what, Job):
-        hint = "; decorate it with @engine.job" if callable(what) else "; make one with handler.job(...)"
+        hint = "; decorate it with @engine.job()" if callable(what) else "; make one with handler.job(...)"
         raise ConfigError(f"{what!r:.80} is no job, job type or name of one{hint}")
     if args or kwargs:
         raise ConfigError(f"the job {what.id!r} has its arguments already; give them to handler.job(...)")

@@ -7,7 +7,7 @@ from typing import Any, Unpack, cast
 
 import msgspec
 
-from aiojobs_engine.core.codec import checked_depth, encode_json
+from aiojobs_engine.core.codec import checked_depth, encode_json, unstorable
 from aiojobs_engine.core.errors import ConfigError, PayloadError, did_you_mean
 from aiojobs_engine.core.job import CALL_OPTIONS, CallOptions, Job, checked_options
 from aiojobs_engine.core.limits import checked_name
@@ -47,9 +47,12 @@ class NamedType:
         """A job with these arguments; a dispatch checks their names, the worker their types.
 
         Raises:
-            PayloadError: an argument can't be JSON, or would arrive changed.
+            PayloadError: an argument can't be JSON, or would arrive changed; it names which.
         """
-        encoded = encode_json(arguments, self.name)
+        try:
+            encoded = encode_json(arguments, self.name)
+        except PayloadError as error:
+            raise unstorable(arguments, self.name) or error from error
         arrived = msgspec.json.decode(encoded, type=dict[str, Any])
         for name, value in arguments.items():
             if arrived[name] != value:

@@ -311,7 +311,7 @@ def _travelling(retry: Retry, owner: str) -> RetrySpec:
 
 
 def _check_carried(owner: str, meta: Mapping[str, Any], user_id: object, limit: int) -> None:
-    encoded = encode_json([meta, user_id], f"{owner}: meta or user_id")
+    encoded = encode_json([meta, user_id], f"{owner}: meta")
     if len(encoded) > limit:
         raise PayloadTooLarge(
             f"meta of {owner} takes {len(encoded):,} bytes, limits.payload_bytes is {limit:,}"

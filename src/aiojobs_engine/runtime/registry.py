@@ -24,7 +24,7 @@ from aiojobs_engine.core.job import (
     checked_options,
 )
 from aiojobs_engine.core.job_settings import JobSettings
-from aiojobs_engine.core.limits import checked_name
+from aiojobs_engine.core.limits import checked_name, is_name
 from aiojobs_engine.core.outcome import Failed, Outcome, Succeeded
 from aiojobs_engine.core.status import Counters, ErrorInfo, RowFault
 from aiojobs_engine.ports.backend import Claim
@@ -265,10 +265,12 @@ class JobDecorator:
         Raises:
             ConfigError: it is no function, its name is taken, or its signature can't be a job's.
         """
-        if not callable(fn) or not hasattr(fn, "__qualname__"):
+        if not callable(fn) or not hasattr(fn, "__qualname__") or isinstance(fn, type):
             raise ConfigError(f"@job(...) decorates a function, got {fn!r:.80}")
         options = dict(self._options)
-        name = options.pop("name", None) or f"{module_of(fn)}.{fn.__qualname__}".replace(".<locals>", "")
+        name = options.pop("name", None)
+        if name is None:
+            name = _own_name(fn)
         kind = options.pop("kind", "job")
         if kind in _BULK:
             raise ConfigError(f"job type {name!r}: kind={kind!r} is for @engine.{_BULK[kind]}")
@@ -352,6 +354,13 @@ def checked_registry(registry: RegistryT) -> RegistryT:
     if not isinstance(registry, JobRegistry):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"job types are collected in a JobRegistry, got {registry!r:.80}")
     return registry
+
+
+def _own_name(fn: Callable[..., Any]) -> str:
+    name = f"{module_of(fn)}.{fn.__qualname__}".replace(".<locals>", "")
+    if not is_name(name):
+        raise ConfigError(f"{name!r:.200} can't be the name of a job type; give it one by name=...")
+    return name
 
 
 def module_of(fn: Callable[..., Any]) -> str:
