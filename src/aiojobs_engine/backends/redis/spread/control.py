@@ -95,9 +95,12 @@ class SpreadControl(Routes):
 
 
 def shared(most: int, sizes: Sequence[int]) -> list[int]:
-    """How many each of several sets keeps, by their sizes, when all together keep `most`."""
+    """How many each of several sets keeps, by their sizes, when all together keep `most`.
+
+    While they are not more than that, none lets go of any: a set may have grown since it was counted.
+    """
     total = sum(sizes)
     if total <= most:
-        return list(sizes)
+        return [most] * len(sizes)
     ends = [most * sum(sizes[: number + 1]) // total for number in range(len(sizes))]
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]
