@@ -12,11 +12,11 @@ def test_killed_workers_lose_no_row_and_repeat_only_what_the_store_gave_out_agai
     store: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("rows")
-    given = {"rows": 30_000, "every": 0.5, "reads": 100, "pause": 0.3, "lease": 1}
+    given = {"rows": 30_000, "every": 1.0, "reads": 100, "pause": 0.3, "lease": 1}
     flags = ["--redis"] if store == "redis" else []
     report = kill_scripts.report("import_kills.py", folder, *flags, **given)
 
     assert kill_scripts.broken(report) == {}, report
-    assert report["kills"] >= 2
+    assert report["kills"] >= 1
     assert report["chunks"] == 30
     assert 0 < report["again"] <= report["retried"] * report["kills"]
