@@ -80,8 +80,7 @@ class Script:
             f"{verdict.held} jobs in hand of killed workers, {found.gone} of them were out of crashes",
             f"{len(found.alone):,} run again within {slowest:.2f} s, p99 {usual:.2f} s ({goal})",
             f"{len(found.struck_again)} struck twice on the way, within {again:.2f} s of the first kill",
-            f"{len(found.beside_stops):,} within {beside:.2f} s, p99 {held_up:.2f} s, "
-            "while another worker or the server stood still",
+            f"{len(found.beside_stops):,} within {beside:.2f} s, p99 {held_up:.2f} s, beside a stop",
             f"{verdict.unexplained} leases lost by workers that nobody had struck",
             f"{verdict.gave_up} workers gave up when they started",
         ]
