@@ -82,7 +82,10 @@ class Control(Protocol):
         ...
 
     async def resume(self, ids: Sequence[str]) -> list[bool]:
-        """Make paused jobs pending again, with a `JobInterrupted`; False where the table forbids it."""
+        """Make paused jobs pending again, with a `JobInterrupted`; False where the table forbids it.
+
+        Of a running job that was to pause this is taken back, without an event, and the answer is True.
+        """
         ...
 
     async def retry(self, ids: Sequence[str]) -> list[bool]:

@@ -52,6 +52,10 @@ class MemoryControl(Part):
         answers: list[bool] = []
         for job_id in ids:
             job = ledger.jobs.get(job_id)
+            if job is not None and job.status is Status.PROCESSING and job.pausing:
+                job.pausing = False
+                answers.append(True)
+                continue
             answers.append(job is not None and job.status is Status.PAUSED)
             if job is not None and answers[-1]:
                 ledger.move(job, Status.PENDING, now)
