@@ -22,7 +22,7 @@ _PLAIN = frozenset(
     }
 )
 _ENTRIES = frozenset({"body", "state", "due", "expiring", "leases", "kept", "uniques"})
-_FAMILIES = frozenset({"lane", "ended", "open", "parked", "chunks", "dependents", "lost", "rows", "faults"})
+_FAMILIES = frozenset({"lane", "ended", "open", "parked", "chunks", "dependents", "rows", "faults"})
 
 _UNKNOWN = Ailment(
     "keys are none of this release's", "delete them, unless a newer release or a program of yours made them"

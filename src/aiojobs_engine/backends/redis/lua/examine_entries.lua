@@ -10,11 +10,9 @@ local key = P .. family .. (of ~= '' and ':' .. of or '')
 local is_hash = family == 'body' or family == 'state' or family == 'faults'
 local stray, other = {}, {}
 
-local OF_A_JOB = {rows = true, faults = true, dependents = true, lost = true}
-
 local function place_in(entry)
   if family == 'uniques' then return string.match(entry, ':(%d+)$') end
-  if OF_A_JOB[family] then return of end
+  if family == 'rows' or family == 'faults' or family == 'dependents' then return of end
   return place_of(entry)
 end
 
@@ -38,7 +36,6 @@ local STANDS = {
   uniques = function(job, member) return (job.x.unique or '') .. ':' .. job.seq == member end,
   chunks = function(job) return job.x.parent == of end,
   dependents = function() return true end, -- one that was cancelled meanwhile is left there until the job ends
-  lost = function() return true end, -- and one that was run again, until the job is removed
 }
 
 -- The job of a place, nil when there is none, false when it can't be read.
