@@ -159,7 +159,7 @@ MEANINGS = {
     "telemetry.trace_settlements": "a span for each write of outcomes, too",
     "telemetry.trace_claims": "a span for each claim that brought jobs, too",
     "telemetry.log_format": "how `worker` writes its logs; see `--log-format`",
-    "telemetry.trace_exporter": "where `worker` sends spans when the program has set no tracer provider",
+    "telemetry.exporter": "where `worker` sends spans, metrics and logs that the program has set no provider for",
     "telemetry.metrics": "figures go to the engine's collector, or to the meter provider of the program",
     "sqlite.durability": "`full` syncs each commit to the disk; `normal` may lose the newest in a power cut",
 }

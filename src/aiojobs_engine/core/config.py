@@ -254,7 +254,8 @@ class TelemetrySettings(Section, frozen=True, kw_only=True):
         trace_settlements: a span for each write of outcomes, too.
         trace_claims: a span for each claim that brought jobs, too.
         log_format: how the command `worker` writes its logs.
-        trace_exporter: where the command `worker` sends spans when the program has set no tracer provider.
+        exporter: where the command `worker` sends spans, figures and logs that the program has set no
+            provider for; `auto` is `otlp` where OTEL_EXPORTER_OTLP_ENDPOINT is set.
         metrics: figures go to the engine's collector, or where the program has set a meter provider.
     """
 
@@ -264,7 +265,7 @@ class TelemetrySettings(Section, frozen=True, kw_only=True):
     trace_claims: bool = False
     metrics: bool = True
     log_format: Literal["text", "json"] = "text"
-    trace_exporter: Literal["none", "otlp", "console"] = "none"
+    exporter: Literal["auto", "none", "otlp", "console"] = "auto"
 
 
 class Settings(Section, frozen=True, kw_only=True):

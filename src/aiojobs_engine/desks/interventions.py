@@ -48,7 +48,9 @@ async def cancel(store: Store, job_id: str) -> None:
 
 
 async def pause(store: Store, job_id: str) -> None:
-    """Park a queued job; a running one stops at its next checkpoint, a bulk job with its chunks.
+    """Park a queued job; a running one stops at its next checkpoint, an import between rows.
+
+    The chunks of an import, and parts of an export that are jobs of their own, are held.
 
     Raises:
         JobNotFound, TooLate, IllegalTransition: as in `cancel`.
@@ -104,7 +106,7 @@ async def delete(store: Store, job_id: str) -> None:
 
 
 async def _has_chunks(store: Store, status: JobStatus) -> bool:
-    if status.strategy != "batch" or status.parent_id is not None:
+    if status.parent_id is not None or not (status.strategy == "batch" or status.status is Status.WAITING):
         return False
     if status.kind != "export":
         return status.kind == "import"

@@ -5,7 +5,9 @@ from aiojobs_engine.backends.redis.bell import Bell
 from aiojobs_engine.backends.redis.client import Client
 from aiojobs_engine.backends.redis.home import Home, Times
 from aiojobs_engine.backends.redis.opening import close, open_checked
+from aiojobs_engine.backends.redis.servers import examine_servers
 from aiojobs_engine.backends.redis.store import HomeStore
+from aiojobs_engine.ports.checkup import Finding
 from aiojobs_engine.ports.clock import Clock
 
 
@@ -23,6 +25,7 @@ class RedisBackend(HomeStore):
             stamps: where instants come from instead of the server's clock; only tests set it.
         """
         self.client = Client(address, clock=clock)
+        self._wall = clock
         waits = stamps or clock
         bell = Bell(self.client, waits)
         home = Home(self.client, bell, times=Times(stamps), max_events=address.max_events)
@@ -35,3 +38,7 @@ class RedisBackend(HomeStore):
     async def close(self) -> None:
         """Finish what is under way and let go; see the port."""
         await close(self._home)
+
+    async def examine(self) -> list[Finding]:
+        """What is wrong with the servers, and with the keys; see `ports/checkup.py`."""
+        return [*await examine_servers(self.client, self._wall), *await super().examine()]

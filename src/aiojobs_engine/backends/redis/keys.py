@@ -37,6 +37,7 @@ first: the number of homes, durable places, job types. Workers are in all, for t
                                     priority
     aiojobs:{*}:chunks:P    zset    places of the chunks or members of the job P         with the job
     aiojobs:{*}:dependents:P zset   place:end of those that wait for the job P           its end
+    aiojobs:{*}:lost:P      zset    place:epoch of those cancelled for want of the job P with the job
     aiojobs:{*}:rows:P      zset    failed rows of the job P, by number                  with the job
     aiojobs:{*}:faults:P    hash    row -> its JSON, its history, whether it is resolved with the job
     aiojobs:{*}:events      stream  n events as a JSON array b; c: events up to here;    its bound

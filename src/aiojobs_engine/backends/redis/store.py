@@ -9,6 +9,7 @@ import msgspec
 
 from aiojobs_engine.backends.redis.control import RedisControl
 from aiojobs_engine.backends.redis.cron import RedisCron
+from aiojobs_engine.backends.redis.examiner import RedisExaminer
 from aiojobs_engine.backends.redis.executions import RedisExecutions
 from aiojobs_engine.backends.redis.home import Home
 from aiojobs_engine.backends.redis.inspector import RedisInspector
@@ -54,7 +55,9 @@ for _flags in range(8):
         )
 
 
-class HomeStore(RedisControl, RedisCron, RedisExecutions, RedisInspector, RedisLimits, RedisStream):
+class HomeStore(
+    RedisControl, RedisCron, RedisExaminer, RedisExecutions, RedisInspector, RedisLimits, RedisStream
+):
     """All seven Protocols of the port in one home; who makes it opens and closes the client."""
 
     def __init__(self, home: Home, *, clock: Clock) -> None:

@@ -7,6 +7,7 @@ from aiojobs_engine.backends.redis.bell import Bell
 from aiojobs_engine.backends.redis.client import Client
 from aiojobs_engine.backends.redis.home import Home, Times
 from aiojobs_engine.backends.redis.opening import close, open_checked
+from aiojobs_engine.backends.redis.servers import examine_servers
 from aiojobs_engine.backends.redis.spread.control import SpreadControl
 from aiojobs_engine.backends.redis.spread.cron import SpreadCron
 from aiojobs_engine.backends.redis.spread.executions import SpreadExecutions
@@ -15,7 +16,7 @@ from aiojobs_engine.backends.redis.spread.limits import SpreadLimits
 from aiojobs_engine.backends.redis.spread.placement import Placement, home_tags
 from aiojobs_engine.backends.redis.spread.stream import SpreadStream
 from aiojobs_engine.backends.redis.spread.working import SpreadWork
-from aiojobs_engine.backends.redis.store import HomeStore
+from aiojobs_engine.ports.checkup import Finding
 from aiojobs_engine.ports.clock import Clock
 
 
@@ -52,19 +53,20 @@ class SpreadBackend(
             Home(client, bell, times=times, max_events=address.max_events, tag=tag, number=number)
             for number, tag in enumerate(home_tags(address.prefix, address.homes))
         ]
-        super().__init__(
-            [HomeStore(home, clock=waits) for home in homes],
-            Placement(address.homes, partitions or {}),
-            client=client,
-            bell=bell,
-            clock=waits,
-        )
-        self._home = homes[0]
+        super().__init__(homes, Placement(address.homes, partitions or {}), clock=waits)
+        self._wall = clock
 
     async def open(self) -> None:
         """Connect and check; see the port."""
-        await open_checked(self._home)
+        await open_checked(self._homes[0])
 
     async def close(self) -> None:
         """Finish what is under way and let go; see the port."""
-        await close(self._home)
+        await close(self._homes[0])
+
+    async def examine(self) -> list[Finding]:
+        """What is wrong with the servers, and with the keys of each home; see `ports/checkup.py`."""
+        found = await examine_servers(self.client, self._wall)
+        for store in self._stores:
+            found += await store.examine()
+        return found
