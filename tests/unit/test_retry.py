@@ -23,6 +23,7 @@ def _delay(retry: Retry, failed: int, rng: Random | None = None) -> float:
     return decision.delay
 
 
+@pytest.mark.seed("DJ-114")
 @given(bases, multipliers, jitters, caps, failures, st.integers())
 def test_a_delay_is_never_negative_nor_above_the_cap(
     base: float, multiplier: float, jitter: float, cap: float | None, failed: int, seed: int
@@ -67,6 +68,7 @@ def test_equal_seeds_give_equal_delays(failed: int, seed: int) -> None:
     assert _delay(retry, failed, Random(seed)) == _delay(retry, failed, Random(seed))
 
 
+@pytest.mark.seed("DJ-113")
 def test_the_schedule_doubles_up_to_its_cap() -> None:
     retry = Retry.exponential(6, base=2, cap=10)
 
@@ -141,6 +143,7 @@ def test_a_custom_policy_that_raises_gives_up() -> None:
     assert Retry.custom(decide).decide(1, ERROR) == GiveUp("retry_policy")
 
 
+@pytest.mark.seed("DJ-115")
 @pytest.mark.parametrize(
     "wrong",
     [
