@@ -23,7 +23,7 @@ def _delay(retry: Retry, failed: int, rng: Random | None = None) -> float:
     return decision.delay
 
 
-@pytest.mark.seed("DJ-114")
+@pytest.mark.seed("DJ-113", "DJ-114")
 @given(bases, multipliers, jitters, caps, failures, st.integers())
 def test_a_delay_is_never_negative_nor_above_the_cap(
     base: float, multiplier: float, jitter: float, cap: float | None, failed: int, seed: int
@@ -61,6 +61,7 @@ def test_any_number_is_clamped_to_a_delay(delay: float, cap: float) -> None:
     assert 0 <= clamped(delay, cap) <= cap
 
 
+@pytest.mark.seed("DJ-117")
 @given(failures, st.integers())
 def test_equal_seeds_give_equal_delays(failed: int, seed: int) -> None:
     retry = Retry.exponential(10_001, 2)
@@ -68,7 +69,6 @@ def test_equal_seeds_give_equal_delays(failed: int, seed: int) -> None:
     assert _delay(retry, failed, Random(seed)) == _delay(retry, failed, Random(seed))
 
 
-@pytest.mark.seed("DJ-113")
 def test_the_schedule_doubles_up_to_its_cap() -> None:
     retry = Retry.exponential(6, base=2, cap=10)
 
