@@ -71,8 +71,17 @@ async def test_a_signal_reaches_the_engine_from_a_process(engine: Engine) -> Non
         await handle.result(timeout=BOUND)
 
 
-def test_a_script_that_starts_anew_in_its_processes_is_told_to_guard_its_start(tmp_path: Path) -> None:
-    program = Path(__file__).with_name("unguarded_program.py")
+@pytest.mark.parametrize(
+    "name, told",
+    [
+        ("unguarded_program.py", "put its start under `if __name__ == '__main__':`"),
+        ("crooked_program.py", "that raised IndexError: list index out of range; put what only the program"),
+    ],
+)
+def test_a_script_that_its_processes_can_not_load_is_told_what_to_do(
+    tmp_path: Path, name: str, told: str
+) -> None:
+    program = Path(__file__).with_name(name)
     ran = subprocess.run(
         [sys.executable, str(program), f"sqlite:///{tmp_path}/jobs.db"],
         capture_output=True,
@@ -81,6 +90,6 @@ def test_a_script_that_starts_anew_in_its_processes_is_told_to_guard_its_start(t
         check=False,
     )
 
-    assert "put its start under `if __name__ == '__main__':`" in ran.stdout, ran.stderr
+    assert told in ran.stdout, ran.stderr
     assert len(ran.stdout.splitlines()) == 1
     assert "value" not in ran.stdout
