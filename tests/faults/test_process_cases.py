@@ -72,16 +72,22 @@ async def test_a_signal_reaches_the_engine_from_a_process(engine: Engine) -> Non
 
 
 @pytest.mark.parametrize(
-    "name, told",
+    "url, told",
     [
-        ("unguarded_program.py", "put its start under `if __name__ == '__main__':`"),
-        ("crooked_program.py", "that raised IndexError: list index out of range; put what only the program"),
+        (
+            'sys.argv[1] if len(sys.argv) > 1 else "memory://"',
+            "put its start under `if __name__ == '__main__':`",
+        ),
+        ("sys.argv[1]", "that raised IndexError: list index out of range; put what only the program"),
     ],
+    ids=["its start", "its arguments"],
 )
 def test_a_script_that_its_processes_can_not_load_is_told_what_to_do(
-    tmp_path: Path, name: str, told: str
+    tmp_path: Path, url: str, told: str
 ) -> None:
-    program = Path(__file__).with_name(name)
+    text = Path(__file__).with_name("unguarded_program.py").read_text()
+    program = tmp_path / "program.py"
+    program.write_text(text.replace('"URL"', url))
     ran = subprocess.run(
         [sys.executable, str(program), f"sqlite:///{tmp_path}/jobs.db"],
         capture_output=True,
