@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict
 
 import backlog
+import backlog_redis
 import crons
 import dispatch
 import drain
@@ -37,6 +38,7 @@ SCENARIOS = [
         failing,
         features,
         backlog,
+        backlog_redis,
         exports,
         imports,
     )

@@ -66,7 +66,7 @@ INNER = {
     "Engine": {"entered_by_workers", "substituted", "wrapping_runs"},
     "ExportType": {
         "call_plain",
-        "can_salvage",
+        "salvage_cursor",
         "has_key",
         "invoke",
         "lost_rows",
@@ -74,7 +74,7 @@ INNER = {
         "rows",
         "specs",
     },
-    "ImportType": {"abandoned", "call_plain", "can_salvage", "invoke", "lost_rows", "perform", "prepared"},
+    "ImportType": {"abandoned", "call_plain", "salvage_cursor", "invoke", "lost_rows", "perform", "prepared"},
     "JobContext": {
         "claim",
         "final_counters",
@@ -84,10 +84,12 @@ INNER = {
         "tell",
         "message",
         "port",
-        "takes_row_failures",
+        "is_between_rows",
+        "rows_kept",
+        "takes_rows",
     },
     "JobRegistry": {"add"},
-    "JobType": {"call_plain", "can_salvage", "invoke", "lost_rows", "perform"},
+    "JobType": {"call_plain", "salvage_cursor", "invoke", "lost_rows", "perform"},
 }
 OPTIONS = {
     "name": "what the type is called; `module.function` without one",

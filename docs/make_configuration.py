@@ -86,6 +86,7 @@ MEANINGS = {
     "queues.fair_by": "whose jobs take turns: `user_id`, `type`, or the name of an argument",
     "queues.max_pending": "how many pending jobs it may have; none is without bound",
     "queues.overflow": "what becomes of one more",
+    "queues.partitions": "over how many homes of a store in Redis its jobs are spread; elsewhere it says nothing",
     "queues.weights": "how many turns some of them have, by their text; 1 for the others",
     "jobs.listeners": "`[listeners]` for these jobs alone",
     "jobs.chunking": "`[chunking]` for these jobs alone",
@@ -157,7 +158,7 @@ MEANINGS = {
     "telemetry.trace_settlements": "a span for each write of outcomes, too",
     "telemetry.trace_claims": "a span for each claim that brought jobs, too",
     "telemetry.log_format": "how `worker` writes its logs; see `--log-format`",
-    "telemetry.trace_exporter": "where `worker` sends spans when the program has set no tracer provider",
+    "telemetry.exporter": "where `worker` sends spans, metrics and logs that the program has set no provider for",
     "telemetry.metrics": "figures go to the engine's collector, or to the meter provider of the program",
     "sqlite.durability": "`full` syncs each commit to the disk; `normal` may lose the newest in a power cut",
 }

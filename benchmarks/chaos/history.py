@@ -76,6 +76,24 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a store did with one job in one call, at the store's own time; only simulations write it down.
+
+    Attributes:
+        verb: `claimed`, `rescued`, `extended`, `settled` or `recorded`.
+        accepted: whether the store took it.
+        until: when the lease ends that it gave; 0 where it gave none.
+    """
+
+    verb: str
+    at: float
+    job_id: str
+    token: int
+    accepted: bool = True
+    until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """Everything that a checker may know.
 
@@ -89,6 +107,9 @@ class History:
         deeds: what the nemesis did.
         reads: what was seen of imports, in order.
         integrity: what SQLite says of its file, or what keys of Redis don't fit together.
+        calls: what the store did, in its order; empty where nobody stood beside it.
+        latest_rescue: seconds within which a lease that ran out is taken over, None where nobody counts.
+        crons: by the name of each cron entry the instants that it had to fire at, as ids of jobs tell them.
     """
 
     jobs: dict[str, StoredJob]
@@ -101,6 +122,9 @@ class History:
     deeds: list[dict[str, Any]] = field(default_factory=list)
     reads: list[dict[str, Any]] = field(default_factory=list)
     integrity: str = "ok"
+    calls: list[Call] = field(default_factory=list)
+    latest_rescue: float | None = None
+    crons: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_history(folder: Path) -> History:

@@ -2,24 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
+from chaos.breach import Breach
 from chaos.history import FINAL, TERMINAL, History, StoredJob
 from chaos.journal import MOST_ATTEMPTS, MOST_CRASHES
+from chaos.store_laws import crons_fire_once, fired, leases_are_alone, lost_leases_are_found, tokens_fence
 
 _BULK = "load"
 _SKEW = 0.05
 """Seconds between taking down the time and dispatching."""
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """A law that a job broke."""
-
-    law: str
-    job_id: str
-    detail: str
 
 
 Law = Callable[[History], Iterator[Breach]]
@@ -41,9 +33,12 @@ def nothing_is_lost(history: History) -> Iterator[Breach]:
 
 
 def nothing_is_invented(history: History) -> Iterator[Breach]:
-    """Every job was asked for, or is a chunk of one that was; a dispatch that raised stored one or none."""
+    """Every job was asked for, is a chunk of one that was, or of a cron entry.
+
+    A dispatch that raised stored one or none.
+    """
     for job in history.jobs.values():
-        if (job.parent or job.id) not in history.asked:
+        if (job.parent or job.id) not in history.asked and fired(history, job.id) is None:
             yield Breach("invented", job.id, "nobody asked for it")
         if job.status not in FINAL and job.id not in history.stored:
             yield Breach("stuck", job.id, f"still {job.status} when all was quiet")
@@ -80,6 +75,25 @@ def results_are_of_the_accepted_run(history: History) -> Iterator[Breach]:
             yield Breach("result", job.id, f"holds {job.result}, token {job.token} would be {result!r}")
         if not any(run["result"] == result for run in history.returned.get(job.id, ())):
             yield Breach("result", job.id, f"no run returned {result!r}")
+
+
+def rows_went_through_a_handler(history: History) -> Iterator[Breach]:
+    """A chunk counted good rows because the run with its last token returned."""
+    for job in history.jobs.values():
+        if job.parent is None or not job.succeeded or job.epoch:
+            continue
+        if not any(run["token"] == job.token for run in history.returned.get(job.id, ())):
+            yield Breach("result", job.id, f"{job.succeeded} good rows, and no run {job.token} returned")
+
+
+def runs_are_explained(history: History) -> Iterator[Breach]:
+    """A job runs once, and again only after it was told to retry or was handed back."""
+    for job_id, runs in history.began.items():
+        told = [event.name for event in history.events.get(job_id, ())]
+        granted = told.count("JobStarted")
+        again = told.count("JobRetrying") + told.count("JobInterrupted")
+        if len(runs) > granted or granted > 1 + again:
+            yield Breach("runs", job_id, f"{len(runs)} runs by {granted} claims, of which {again} came back")
 
 
 def attempts_are_exact(history: History) -> Iterator[Breach]:
@@ -119,7 +133,7 @@ def crashes_are_explained(history: History) -> Iterator[Breach]:
         if job.crashes > len(lost):
             yield Breach("crashes", job.id, f"{job.crashes} crashes, {len(lost)} lost leases")
         for event in lost:
-            if event.own[0].split(".")[-2] not in struck:
+            if event.own[0] is None or event.own[0].split(".")[-2] not in struck:
                 yield Breach("unexplained", job.id, f"lost by {event.own[0]}, which nobody had struck")
 
 
@@ -191,6 +205,8 @@ LAWS: tuple[Law, ...] = (
     nothing_runs_early,
     nothing_ends_twice,
     results_are_of_the_accepted_run,
+    rows_went_through_a_handler,
+    runs_are_explained,
     attempts_are_exact,
     plans_come_true,
     crashes_are_explained,
@@ -198,6 +214,10 @@ LAWS: tuple[Law, ...] = (
     counters_are_lawful,
     imports_are_exact,
     the_file_is_whole,
+    tokens_fence,
+    leases_are_alone,
+    lost_leases_are_found,
+    crons_fire_once,
 )
 
 

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 
+from chaos.breach import Breach
 from chaos.history import History, read_history
-from chaos.laws import Breach, breaches
+from chaos.laws import breaches
 
 LAWS = (
     "lost",
     "doubled",
     "early",
     "result",
+    "runs",
     "attempts",
     "crashes",
     "counters",

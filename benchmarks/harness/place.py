@@ -28,8 +28,12 @@ class Place:
         board: the counters of the handlers.
     """
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        """Use `folder`; `settings` are variables of the environment, such as `AIOJOBS_WORKER__LEASE`."""
+    def __init__(self, folder: Path, url: str | None = None, **settings: str) -> None:
+        """Use `folder`, and the store at `url` in the place of a database there.
+
+        `settings` are variables of the environment, such as `AIOJOBS_WORKER__LEASE`.
+        """
+        self._url = url
         self.folder = folder
         self.database = folder / "jobs.db"
         self.tally = folder / "tally"
@@ -46,7 +50,7 @@ class Place:
     @property
     def url(self) -> str:
         """Where the jobs lie."""
-        return f"sqlite:///{self.database}"
+        return self._url or f"sqlite:///{self.database}"
 
     def engine(self) -> Engine:
         """An engine of this process on the same store, with the same job types."""
@@ -86,11 +90,11 @@ class Place:
 
 
 @contextmanager
-def new_place(**settings: str) -> Iterator[Place]:
+def new_place(url: str | None = None, **settings: str) -> Iterator[Place]:
     """A place in the directory of temporary files, removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="aiojobs-benchmark-"))
     try:
-        yield Place(folder, **settings)
+        yield Place(folder, url, **settings)
     finally:
         shutil.rmtree(folder)
 

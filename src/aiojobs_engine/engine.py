@@ -40,6 +40,7 @@ from aiojobs_engine.core.status import UserId
 from aiojobs_engine.declaring import Declaring
 from aiojobs_engine.desks.cron import CronDesk
 from aiojobs_engine.desks.dead import DeadDesk
+from aiojobs_engine.desks.diagnosis import Diagnosis, diagnose
 from aiojobs_engine.desks.executions import ExecutionsDesk
 from aiojobs_engine.desks.explain import Explanation, explain
 from aiojobs_engine.desks.exports import ExportsDesk
@@ -298,6 +299,10 @@ class Engine(Declaring, Composing):
     async def health(self) -> Health:
         """Whether jobs get done, and what is in the way; a store that can't be reached is an answer too."""
         return await health(self._life.door())
+
+    async def diagnose(self) -> Diagnosis:
+        """What is wrong with the store and around it; it looks at every job, in pages, and only reads."""
+        return await diagnose(self._life.door())
 
     def worker(
         self,

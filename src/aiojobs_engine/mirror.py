@@ -1,5 +1,6 @@
 """Statuses and failed rows in tables of the application's own, for its joins, reports and screens."""
 
+import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
@@ -13,6 +14,7 @@ import msgspec
 
 from aiojobs_engine.core.errors import ConfigError, JobNotFound, did_you_mean
 from aiojobs_engine.core.events import TERMINAL_EVENTS, JobEvent, JobProgressed, JobStatusUpdated
+from aiojobs_engine.core.limits import checked_name
 from aiojobs_engine.core.status import JobFailure, JobStatus
 from aiojobs_engine.engine import Engine
 from aiojobs_engine.events.bus import Subscription
@@ -54,37 +56,47 @@ class StatusMirror:
     def __init__(
         self,
         statuses: Write,
-        columns: "Columns[JobStatus] | None" = None,
+        columns: "Columns[JobStatus] | type[object] | None" = None,
         *,
         failures: Write | None = None,
-        failure_columns: "Columns[JobFailure] | None" = None,
+        failure_columns: "Columns[JobFailure] | type[object] | None" = None,
     ) -> None:
         """Write jobs by `statuses`, and failed rows by `failures`.
 
         Args:
-            columns: names of your columns to fields of `JobStatus`, or functions of one; without it the
-                fields of the engine's own names.
+            columns: names of your columns to fields of `JobStatus`, or functions of one; or a model, any
+                class with annotations, whose fields of the same names are written. Without it they are the
+                most used fields.
             failure_columns: the same of `JobFailure`.
 
         Raises:
-            ConfigError: a field is none; the message names the nearest.
+            ConfigError: a field is none, or that of a model looks like a slip; the message names the nearest.
         """
         self._statuses = statuses
         self._failures = failures
-        self._columns = _checked(columns or dict(zip(_DEFAULT, _DEFAULT, strict=True)), JobStatus)
-        own = failure_columns or dict(zip(_DEFAULT_FAILURE, _DEFAULT_FAILURE, strict=True))
-        self._failure_columns = _checked(own, JobFailure)
+        self._columns = _checked(columns, JobStatus, _DEFAULT)
+        self._failure_columns = _checked(failure_columns, JobFailure, _DEFAULT_FAILURE)
         self._engine: Engine | None = None
         self._written_at: dict[str, float] = {}
 
-    def follow(self, engine: Engine, *, type: str | None = None, kind: str | None = None) -> None:
+    def follow(
+        self, engine: Engine, *, type: str | None = None, kind: str | None = None, durable: str | None = None
+    ) -> None:
         """Write jobs of this type or kind, all without one, whenever this process writes their events.
 
         Progress is written at most twice a second per job, and everything else at once.
+
+        With `durable="name"` workers write what any process did, one worker at a time, from where the last
+        one stopped. A write that raises is repeated, five times in all.
+
+        Raises:
+            ConfigError: another durable listener has the name.
         """
         self._engine = engine
+        if durable is not None:
+            checked_name(durable, "durable")
         call = self._heard
-        engine.listen(Subscription(call=call, classes=(JobEvent,), type=type, kind=kind))
+        engine.listen(Subscription(call=call, classes=(JobEvent,), type=type, kind=kind, durable=durable))
 
     async def catch_up(self, engine: Engine, *, type: str | None = None, kind: str | None = None) -> int:
         """Write all jobs of this type or kind that are stored, with their failed rows; how many."""
@@ -197,7 +209,13 @@ def _plain(value: object) -> object:
             return msgspec.json.encode(value).decode()
 
 
-def _checked(columns: "Columns[RecordT]", kind: type[RecordT]) -> "Columns[RecordT]":
+def _checked(
+    columns: "Columns[RecordT] | type[object] | None", kind: type[RecordT], usual: Sequence[str]
+) -> "Columns[RecordT]":
+    if columns is None:
+        return {name: name for name in usual}
+    if isinstance(columns, type):
+        return _of_model(columns, kind)
     fields = kind.__struct_fields__
     for column, field in columns.items():
         if isinstance(field, str) and field not in fields:
@@ -205,6 +223,25 @@ def _checked(columns: "Columns[RecordT]", kind: type[RecordT]) -> "Columns[Recor
                 f"column {column!r}: {kind.__name__} has no field {field!r}{did_you_mean(field, fields)}"
             )
     return columns
+
+
+def _of_model(model: type[object], kind: type[RecordT]) -> "Columns[RecordT]":
+    fields = kind.__struct_fields__
+    own = [name for each in reversed(model.__mro__) for name in inspect.get_annotations(each)]
+    public = [name for name in dict.fromkeys(own) if not name.startswith("_")]
+    known = [name for name in public if name in fields]
+    left = [field for field in fields if field not in known]
+    for name in public:
+        if name not in fields and (hint := did_you_mean(name, left)):
+            raise ConfigError(
+                f"{model.__name__}.{name}: {kind.__name__} has no such field{hint} "
+                "Give a mapping where names differ"
+            )
+    if not known:
+        raise ConfigError(
+            f"{model.__name__} has no field of {kind.__name__}; give a mapping from its columns"
+        )
+    return {name: name for name in known}
 
 
 def _row(record: RecordT, columns: "Columns[RecordT]") -> Row:

@@ -40,6 +40,9 @@ class DyingPort:
     def now(self) -> Instant:
         return Instant(1)
 
+    def monotonic(self) -> float:
+        return 0.0
+
     async def record(self, record: Record) -> None:
         if not self._writes:
             raise Killed

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -297,6 +298,36 @@ def test_health_is_0_when_all_is_well_and_1_when_not(call: Call) -> None:
     good = call("health", *URL)
     assert (good.code, good.err) == (0, "")
     assert "ok" in good.out
+
+
+def test_doctor_is_0_when_nothing_is_wrong_and_1_when_something_is(call: Call) -> None:
+    job_id = _dispatched(call, "greet", '{"name": "Ada"}')
+
+    good = call("doctor", *URL, "--json")
+    told = [finding["what"] for finding in good.data["findings"]]
+    assert (good.code, good.data["ok"], good.data["jobs"]) == (0, True, 1)
+    assert "no worker watches queue 'mail', where 1 jobs wait" in told
+    assert "1 waiting jobs are of type 'greet', which no worker has published" in told
+    assert "published" not in call("doctor", "app:engine").out
+    assert call("doctor", *URL, "--strict").code == 1
+
+    with sqlite3.connect("jobs.db") as connection:
+        connection.execute("UPDATE jobs SET body = NULL")
+    connection.close()
+    bad = call("doctor", *URL)
+    assert bad.code == 1
+    assert f"error: jobs have lost their envelope and can't run: 1 ({job_id})" in bad.out
+    assert "to do: delete them: jobs delete ID" in bad.out
+    assert "error: waiting jobs can't be listed" in bad.out
+    assert "2 errors, " in bad.err
+    assert call("doctor", "app:forgetful").err == "nothing is wrong; looked at 0 jobs\n"
+
+
+def test_doctor_tells_of_a_store_that_can_not_be_read(call: Call) -> None:
+    answer = call("doctor", "--url", "redis://127.0.0.1:1?retry_for=0.1")
+
+    assert answer.code == 1
+    assert "error: the store can't be read" in answer.out
 
 
 def test_events_are_shown_oldest_first(call: Call) -> None:

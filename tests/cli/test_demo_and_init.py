@@ -108,20 +108,39 @@ def test_the_commands_that_init_prints_work(call: Call, home: Path) -> None:
     assert (home / "out.csv").read_text().startswith("email,name,age")
 
 
-@pytest.mark.parametrize("kind", ["import", "export", "sync", "report"])
-def test_the_parts_of_a_kind_fit_into_an_app_that_is_there(call: Call, home: Path, kind: str) -> None:
-    before = (home / "app.py").read_text()
-    made = call("init", "--kind", kind)
-    module = f"{kind}s"
-    assert made.out.split() == [f"{module}.py", f"test_{module}.py"]
-    assert (home / "app.py").read_text() == before
-    told = made.err.split("add to your app:\n")[1]
-    (home / "app.py").write_text(before + told)
+def test_the_parts_of_all_kinds_fit_into_an_app_that_is_there(call: Call, home: Path) -> None:
+    app = before = (home / "app.py").read_text()
+    modules = {
+        "import": "imports",
+        "export": "exports",
+        "sync": "syncs",
+        "report": "reports",
+        "job": "jobs",
+        "tidy-up": "tidy_up_jobs",
+    }
+    for kind, module in modules.items():
+        made = call("init", "--kind", kind)
+        assert made.out.split() == [f"{module}.py", f"test_{module}.py"]
+        assert (home / "app.py").read_text() == before
+        app += made.err.split("add to your app:\n")[1]
+        assert call("init", "--kind", kind).code == 2
+    (home / "app.py").write_text(app)
     tests = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=home, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "1 passed" in tests.stdout, tests.stdout
-    names = {row["name"]: row["kind"] for row in call("types", "app:engine", "--json").data}
-    assert kind in names.values()
-    assert call("init", "--kind", kind).code == 2
+    assert "6 passed" in tests.stdout, tests.stdout
+    kinds = {row["kind"] for row in call("types", "app:engine", "--json").data}
+    assert kinds == set(modules)
+
+
+@pytest.mark.parametrize(
+    "kind, said",
+    [("imprt", "did you mean 'import'"), ("no kind", "a kind"), ("9", "begin the kind with a letter")],
+)
+def test_what_can_be_no_kind_is_refused(call: Call, home: Path, kind: str, said: str) -> None:
+    before = sorted(path.name for path in home.iterdir())
+    refused = call("init", "--kind", kind)
+    assert refused.code == 2
+    assert said in refused.err
+    assert sorted(path.name for path in home.iterdir()) == before

@@ -1,6 +1,7 @@
 """Statuses and failed rows in tables of the application's own."""
 
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,117 @@ def test_wrong_mappings_are_told_at_once(tmp_path: Path) -> None:
 async def test_a_column_is_a_name_too(tables: Path) -> None:
     with pytest.raises(ConfigError, match="no name of a table or column"):
         await sqlite_table(tables, "job", "id")([{"id": 1, 'x" = 1; --': 2}])
+
+
+@dataclass
+class Base:
+    id: str
+
+
+@dataclass
+class ImportStatus(Base):
+    """A model of the application: some fields are the engine's, some its own."""
+
+    kind: str
+    status: str
+    processed: int
+    failed: int
+    colour: str = "green"
+
+
+async def test_a_model_says_which_columns_there_are(tmp_path: Path) -> None:
+    engine = Engine("memory://")
+    models: dict[str, ImportStatus] = {}
+
+    async def save(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            models[row["id"]] = ImportStatus(**row)
+
+    @engine.job(name="plain")
+    async def plain() -> None: ...
+
+    async with TestEngine(engine) as t:
+        handle = await engine.dispatch(plain)
+        await t.drain()
+        await StatusMirror(save, ImportStatus).catch_up(engine)
+    assert models == {handle.id: ImportStatus(handle.id, "job", "completed", 0, 0)}
+
+
+class Slip:
+    id: str
+    proccessed: int
+
+
+class Strange:
+    colour: str
+
+
+def test_a_model_with_a_slip_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"Slip.proccessed: JobStatus has no such field; did you mean 'processed'"
+    ):
+        StatusMirror(nothing, Slip)
+    with pytest.raises(ConfigError, match="Strange has no field of JobFailure"):
+        StatusMirror(nothing, failure_columns=Strange)
+
+
+def bulk_engine(url: str, *, mirror: StatusMirror | None) -> Engine:
+    """A process of the application: an importer, and with `mirror` the tables are kept."""
+    engine = Engine(url, config={"chunking": {"size": 2, "threshold": 2}})
+
+    @engine.importer("numbers", row=Row, retry=Retry.none())
+    async def import_numbers(rows: list[Row]) -> None: ...
+
+    if mirror is not None:
+        mirror.follow(engine, kind="import", durable="mirror")
+    return engine
+
+
+async def test_a_durable_mirror_goes_on_after_a_restart_with_what_others_did(
+    engine: Engine, tables: Path
+) -> None:
+    url = engine.settings.url
+    rows = [{"n": 1}, {"n": "x"}, {"n": 3}, {"n": "y"}, {"n": 5}]
+
+    async def worked(followed: Engine, dispatches: int) -> list[str]:
+        async with followed:
+            handles = [await followed.dispatch("numbers", rows) for _ in range(dispatches)]
+            await followed.worker(burst=True).run()
+            return [handle.id for handle in handles]
+
+    ids = await worked(bulk_engine(url, mirror=mirror_into(tables)), 1)
+    assert read(tables, "SELECT id, state FROM job") == [(ids[0], "partial")]
+    if url.startswith("memory:"):
+        return
+    ids += await worked(bulk_engine(url, mirror=None), 2)
+    assert len(read(tables, "SELECT id FROM job")) == 1
+    ids += await worked(bulk_engine(url, mirror=mirror_into(tables)), 1)
+    assert sorted(read(tables, "SELECT id, state, share FROM job")) == sorted(
+        (i, "partial", 1.0) for i in ids
+    )
+    assert sorted(read(tables, "SELECT job, line FROM bad_row")) == sorted(
+        (i, n) for i in ids for n in (2, 4)
+    )
+
+
+async def test_a_table_that_is_locked_for_a_while_loses_nothing(tables: Path) -> None:
+    engine = Engine("memory://")
+    into, tries = sqlite_table(tables, "job", key="id"), 0
+
+    async def write(rows: list[dict[str, Any]]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise ConnectionError("the database restarts")
+        await into(rows)
+
+    @engine.job(name="plain")
+    async def plain() -> None: ...
+
+    StatusMirror(write, {"id": "id", "state": "status"}).follow(engine, durable="mirror")
+    async with TestEngine(engine) as t:
+        handle = await engine.dispatch(plain)
+        await t.drain()
+        await t.advance(30)
+        await until(tables, "SELECT id, state FROM job", [(handle.id, "completed")])
+    assert tries > 2

@@ -70,6 +70,7 @@ def notifier(
     *,
     port: int = 80,
     clock: ManualClock | None = None,
+    verify: ssl.SSLContext | None = None,
     **notify: Any,
 ) -> Notifier:
     async def here(host: str, port: int) -> list[str]:
@@ -81,7 +82,7 @@ def notifier(
         clock or ManualClock(),
         find,
         rules=rules,
-        verify=ssl.create_default_context(),
+        verify=verify or ssl.create_default_context(),
         rng=Random(1),
     )
 

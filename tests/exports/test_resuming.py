@@ -182,6 +182,55 @@ async def test_without_a_key_a_run_starts_anew(memory: Engine, tmp_path: Path) -
     assert database.asked == [None, None]
 
 
+async def test_without_a_key_a_pause_stops_it_and_it_starts_anew(memory: Engine, tmp_path: Path) -> None:
+    database = Database(100)
+    export = keyed(memory, database, key=None)
+    async with TestEngine(memory, patience=0.03) as t:
+        handle = await memory.dispatch(export, to="users.csv")
+        await t.drain()
+        await pass_time(t, 4)
+        await memory.jobs.pause(handle.id)
+        await pass_time(t, 10)
+        paused = await handle.status()
+        await memory.jobs.resume(handle.id)
+        await t.drain()
+        await pass_time(t, 99)
+        status = await handle.status()
+    assert (paused.status, paused.processed) == (Status.PAUSED, 0)
+    assert ages(tmp_path / "users.csv") == list(range(100))
+    assert database.asked == [None, None]
+    assert (status.status, status.attempts, status.processed) == (Status.COMPLETED, 1, 100)
+
+
+async def test_without_a_key_a_pause_keeps_parts_that_have_ended(memory: Engine, tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    async def names() -> list[str]:
+        return ["quick", "slow"]
+
+    @memory.exporter("parts", columns=["email", "age"], parts=names, parallel=2)
+    async def export_parts(ctx: JobContext) -> AsyncIterator[User]:
+        calls.append(ctx.part)
+        for n in range(3 if ctx.part == "quick" else 15):
+            if ctx.part == "slow":
+                await ctx.engine.clock.sleep(1)
+            yield User(ctx.part, n)
+
+    async with TestEngine(memory, patience=0.03) as t:
+        handle = await memory.dispatch(export_parts, to="users.csv")
+        await t.drain()
+        await pass_time(t, 5)
+        await memory.jobs.pause(handle.id)
+        await pass_time(t, 10)
+        paused = await handle.status()
+        await memory.jobs.resume(handle.id)
+        await t.drain()
+        await pass_time(t, 99)
+    assert (paused.status, paused.processed) == (Status.PAUSED, 3)
+    assert ages(tmp_path / "users.csv") == [0, 1, 2, *range(15)]
+    assert calls == ["quick", "slow", "slow"]
+
+
 async def test_new_columns_make_it_start_anew(memory: Engine, tmp_path: Path) -> None:
     database = Database(100)
     released = asyncio.Event()

@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from chaos.history import Event, History, StoredJob
+from chaos.history import Call, Event, History, StoredJob
 from chaos.laws import breaches
+from chaos.store_laws import crons_fire_once, leases_are_alone, lost_leases_are_found, tokens_fence
 
 WORKER = "host.77.abcd"
+INSTANT = "20260101T000000Z"
 
 
 def event(name: str, *own: Any, job_id: str = "a", counts: tuple[int, int, int] = (0, 0, 0)) -> Event:
@@ -22,6 +24,9 @@ def event(name: str, *own: Any, job_id: str = "a", counts: tuple[int, int, int] 
         failed=failed,
         own=own,
     )
+
+
+STARTED = event("JobStarted", WORKER)
 
 
 def run(token: int, *, pid: int = 77) -> dict[str, Any]:
@@ -86,6 +91,7 @@ def history() -> History:
         returned={"a": [run(4)]},
         deeds=[{"what": "kill", "pid": 77, "at": 1.0, "held": [("a", 1, 1)]}],
         reads=[seen(10, 1), seen(98, 2)],
+        crons={"nightly": []},
     )
 
 
@@ -110,6 +116,30 @@ def changed(change: Callable[[History], object]) -> History:
     lawful = history()
     change(lawful)
     return lawful
+
+
+def chunk(**counted: int) -> StoredJob:
+    return stored(id="c", type="load", parent="b", **counted)
+
+
+def fire(suffix: str = "") -> StoredJob:
+    job_id = f"cron:nightly:{INSTANT}{suffix}"
+    return stored(id=job_id, result=None, type="load")
+
+
+def with_jobs(*jobs: StoredJob) -> History:
+    lawful = history()
+    lawful.jobs.update({job.id: job for job in jobs})
+    return lawful
+
+
+def call(verb: str, token: int, *, at: float = 1.0) -> Call:
+    return Call(verb=verb, at=at, job_id="b", token=token, until=at + 10.0)
+
+
+def with_calls(*calls: Call) -> History:
+    first = [call("claimed", 1, at=0.0), call("settled", 1, at=0.5)]
+    return replace(history(), calls=[*first, *calls], latest_rescue=2.0)
 
 
 FAULTS: list[tuple[str, str, History]] = [
@@ -143,6 +173,17 @@ FAULTS: list[tuple[str, str, History]] = [
     ("processed that falls", "counters", changed(lambda h: h.reads.append(seen(50, 1)))),
     ("a chunk counted twice", "counters", with_import(succeeded=148, total=150)),
     ("a failed row that is not told", "counters", with_import(failures=(3,))),
+    ("a job claimed twice at once", "runs", changed(lambda h: h.events["a"].insert(1, STARTED))),
+    ("a run that nobody claimed", "runs", changed(lambda h: h.began["a"].append(run(5)))),
+    ("rows that no handler returned", "result", with_jobs(chunk(succeeded=5))),
+    ("a stale write that was accepted", "tokens", with_calls(call("claimed", 2), call("settled", 1))),
+    ("a stale renewal that was accepted", "tokens", with_calls(call("claimed", 2), call("extended", 1))),
+    ("a token left out", "tokens", with_calls(call("claimed", 3))),
+    ("two leases at once", "leases", with_calls(call("claimed", 2), call("rescued", 3, at=4.0))),
+    ("a lease that nobody rescued", "leases", with_calls(call("claimed", 2), call("recorded", 2, at=40.0))),
+    ("a lease rescued too late", "leases", with_calls(call("claimed", 2), call("rescued", 3, at=20.0))),
+    ("an instant fired twice", "cron", with_jobs(fire("-1"), fire("-2"))),
+    ("an instant that never fired", "cron", changed(lambda h: h.crons.update(nightly=[INSTANT]))),
     ("a broken file", "file", replace(history(), integrity="row 7 missing from index")),
 ]
 
@@ -151,10 +192,20 @@ def test_a_lawful_history_passes() -> None:
     assert breaches(history()) == []
 
 
+def test_lawful_calls_and_fires_pass() -> None:
+    late = call("settled", 2, at=12.5)
+    lawful = with_calls(call("claimed", 2), call("extended", 2, at=4.0), call("recorded", 2, at=5.0), late)
+    lawful.jobs.update(with_jobs(fire()).jobs)
+    lawful.crons["nightly"].append(INSTANT)
+
+    laws = (tokens_fence, leases_are_alone, lost_leases_are_found, crons_fire_once)
+    assert [breach for law in laws for breach in law(lawful)] == []
+
+
 def test_a_worker_that_was_stopped_may_begin_a_run_too_late() -> None:
     late = history()
     late.deeds.append({"what": "stop", "pid": 78, "at": 1.0, "seconds": 3.0})
-    late.began["a"].append(run(2, pid=78))
+    late.began["a"] = [run(1), run(4), run(3, pid=78)]
 
     assert breaches(late) == []
 

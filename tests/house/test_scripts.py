@@ -1,5 +1,7 @@
 """The house rules for Lua on the repository, and each of them on a violation planted for it."""
 
+import re
+
 import pytest
 
 from tests.house import scripts as rules
@@ -9,6 +11,7 @@ from tests.servers.server import Server
 
 SCRIPTS = sources(f"{rules.FOLDER}lua/", ".lua")
 CODE = sources(rules.FOLDER, ".py")
+(EXAMINER,) = sources(f"{rules.FOLDER}examiner.py")
 HEAD = "#!lua\n--[[ Does it.\n\nUses base.\nRequest  what\nReturns  nothing\n]]\n"
 
 OF_SCRIPTS: list[Rule] = [rules.headless, rules.mute_request, rules.wrong_numbers]
@@ -59,8 +62,10 @@ def test_a_lost_script_and_a_wrong_name_would_be_found() -> None:
 
 def test_the_rule_of_access_in_the_docs_has_the_commands_that_are_sent_and_no_other() -> None:
     allowed = {word.removeprefix("+") for word in documented_rule() if word.startswith("+")}
+    scanning = {word.removeprefix("+") for word in documented_rule("acl-doctor")}
 
-    assert allowed == rules.commands(SCRIPTS, CODE)
+    assert allowed == rules.commands(SCRIPTS, CODE) - scanning
+    assert scanning == {name.lower() for name in re.findall(r'"([A-Z]*SCAN)"', EXAMINER.text)}
 
 
 def test_the_page_of_keys_has_every_key_and_no_other() -> None:

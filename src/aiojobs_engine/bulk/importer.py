@@ -14,6 +14,7 @@ from aiojobs_engine.bulk.call import MOST_ROWS, parsed_call
 from aiojobs_engine.bulk.chunk import PartRun, TooManyFailures, bare_faults, lost_faults
 from aiojobs_engine.bulk.earlier import imported
 from aiojobs_engine.bulk.intake import Place, Source, bounds_of, is_file, opened_source, store_source
+from aiojobs_engine.bulk.place import place_of
 from aiojobs_engine.bulk.plan import Part, Plan, decode_plan, encode_plan
 from aiojobs_engine.bulk.planner import has_more_rows, spawn, whole
 from aiojobs_engine.bulk.preview import Preview, previewed
@@ -30,8 +31,8 @@ from aiojobs_engine.core.instant import Instant, later
 from aiojobs_engine.core.job import CallOptions, Job
 from aiojobs_engine.core.job_settings import ChunkingOverrides
 from aiojobs_engine.core.options import layered
-from aiojobs_engine.core.outcome import SALVAGE, Cancelled, Failed, Outcome, RowsDone, Spawned
-from aiojobs_engine.core.status import Counters, ErrorInfo
+from aiojobs_engine.core.outcome import Cancelled, Failed, Outcome, RowsDone, Spawned
+from aiojobs_engine.core.status import NO_COUNTERS, Counters, ErrorInfo
 from aiojobs_engine.ports.backend import Claim, Record
 from aiojobs_engine.ports.storage import Storages
 from aiojobs_engine.runtime.context import JobContext
@@ -222,10 +223,12 @@ class ImportType(JobType[[Source], ImportReport], Generic[RowT]):
             return Failed(error, permanent=_TOO_MANY)
         return Spawned(report)
 
-    def can_salvage(self, claim: Claim) -> bool:
-        """Whether the job has rows that can be parted, and was not salvaged yet."""
-        plan = _plan_of(claim)
-        return plan is not None and claim.cursor != SALVAGE and (plan.part is not None or plan.is_single)
+    def salvage_cursor(self, claim: Claim) -> bytes | None:
+        """One, when the job has rows that can be parted, and was not salvaged yet."""
+        plan, place = _plan_of(claim), place_of(claim)
+        if plan is None or place.salvage or (plan.part is None and not plan.is_single):
+            return None
+        return place.salvaging().encoded()
 
     async def lost_rows(self, context: JobContext, claim: Claim, error: ErrorInfo) -> RowsLost:
         """All rows of the part failed, with the message of the job's own failure."""
@@ -233,17 +236,24 @@ class ImportType(JobType[[Source], ImportReport], Generic[RowT]):
         part = None if plan is None else plan.part
         if plan is None or (part is None and not plan.is_single):
             return RowsLost(counters=claim.counters)
-        message = error.message or error.type
+        message, place = error.message or error.type, place_of(claim)
+        before = claim.counters if place.done_to else NO_COUNTERS
         try:
             part = part or await self._whole(context, plan)
             # only where the rows are known to be harmless: after a crash they may take this worker along
             is_harmless = error.reason == _TOO_MANY
             faults = await lost_faults(self, context, plan, part, message, check=is_harmless)
         except (EngineError, OSError):
-            part = part or Part(rows=claim.counters.total)
-            faults = bare_faults(part, message)
-        skipped = part.rows - len(faults)
-        counters = Counters(skipped, len(faults), skipped, part.rows)
+            if part is None:
+                total = claim.counters.total
+                return RowsLost(
+                    counters=Counters(before.succeeded, total - before.succeeded, before.skipped, total)
+                )
+            faults = bare_faults(part, message, place)
+        skipped = part.rows - before.processed - len(faults)
+        counters = Counters(
+            before.succeeded + skipped, before.failed + len(faults), before.skipped + skipped, part.rows
+        )
         return RowsLost(counters=counters, faults=tuple(faults), resolved=() if part.is_retry else None)
 
     async def _chunk(self, context: JobContext, plan: Plan, part: Part) -> Outcome:

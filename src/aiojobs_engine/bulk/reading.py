@@ -1,5 +1,6 @@
 """From a part of a stored source to rows, and back to what stands there; blocking, so it runs in a thread."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from aiojobs_engine.core.errors import ConfigError, SourceChanged
 from aiojobs_engine.core.status import RowFault
 
 _BEGINNING = 200
+_END = 2**62
 
 
 class Loaded(NamedTuple, Generic[RowT]):
@@ -31,6 +33,31 @@ class Loaded(NamedTuple, Generic[RowT]):
     numbers: list[int]
     faults: list[RowFault]
     skipped: int
+
+    @property
+    def size(self) -> int:
+        """How many rows these are."""
+        return len(self.rows) + len(self.faults) + self.skipped
+
+    def after(self, number: int, part: Part) -> "Loaded[RowT]":
+        """Those behind a row number."""
+        if not number:
+            return self
+        cut = bisect_right(self.numbers, number)
+        faults = [fault for fault in self.faults if fault.row_number > number]
+        skipped = self.skipped - _skipped_to(number, part)
+        return Loaded(self.rows[cut:], self.numbers[cut:], faults, skipped)
+
+    def up_to(self, number: int, part: Part) -> "Loaded[RowT]":
+        """Those up to a row number, of what may lie behind another one."""
+        cut = bisect_right(self.numbers, number)
+        faults = [fault for fault in self.faults if fault.row_number <= number]
+        skipped = self.skipped - (_skipped_to(_END, part) - _skipped_to(number, part))
+        return Loaded(self.rows[:cut], self.numbers[:cut], faults, skipped)
+
+
+def _skipped_to(number: int, part: Part) -> int:
+    return sum(max(0, min(last, number) - first + 1) for first, last in part.skipped)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ COMMANDS = {
     "types": Entry("overview", "List job types."),
     "workers": Entry("overview", "List workers."),
     "health": Entry("overview", "Is the store up, and does somebody work? Exits 1 when not."),
+    "doctor": Entry("doctor", "Is the store sound? Looks through all of it; exits 1 when not."),
     "top": Entry("top", "Watch queues, workers and bulk jobs live."),
     "events": Entry("events", "Show what happened, and follow what happens."),
 }

@@ -57,13 +57,15 @@ def _handlers() -> set[logging.Handler]:
 
 @contextmanager
 def told(engine: Engine, metrics_port: int | None, place: int) -> Generator[None]:
-    """Send spans, and serve the figures of `engine`, while the body runs, as the settings say.
+    """Send spans, figures and logs, and serve the figures of `engine`, while the body runs, as settings say.
 
     Raises:
         ConfigError: the port is taken, or the engine has a collector of its own; an exporter is not there.
     """
-    with exported(engine.settings.telemetry.trace_exporter), _measured(engine, metrics_port, place):
-        yield
+    with exported(engine.settings.telemetry.exporter):
+        adorn_handlers(engine.settings.masker)  # the one that sends logs, too
+        with _measured(engine, metrics_port, place):
+            yield
 
 
 @contextmanager

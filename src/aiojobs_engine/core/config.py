@@ -78,6 +78,8 @@ class QueueSettings(Section, frozen=True, kw_only=True):
         max_pending: how many pending jobs it may have; None is no bound.
         overflow: what becomes of a job that finds no room: it is refused with `QueueFull`, or its dispatcher
             waits, or it or the oldest one is discarded.
+        partitions: over how many homes of a store in Redis its jobs are spread, at most as many as that has;
+            other stores have one place for all jobs.
         weights: turns of some of them, by their text; 1 for the others, within 0.001 to 1,000.
     """
 
@@ -86,6 +88,7 @@ class QueueSettings(Section, frozen=True, kw_only=True):
     fair_by: Name | None = None
     max_pending: AtLeastOne | None = None
     overflow: Overflow = "refuse"
+    partitions: AtLeastOne = 1
     weights: dict[str, Weight] = msgspec.field(default_factory=dict)
 
 
@@ -251,7 +254,8 @@ class TelemetrySettings(Section, frozen=True, kw_only=True):
         trace_settlements: a span for each write of outcomes, too.
         trace_claims: a span for each claim that brought jobs, too.
         log_format: how the command `worker` writes its logs.
-        trace_exporter: where the command `worker` sends spans when the program has set no tracer provider.
+        exporter: where the command `worker` sends spans, figures and logs that the program has set no
+            provider for; `auto` is `otlp` where OTEL_EXPORTER_OTLP_ENDPOINT is set.
         metrics: figures go to the engine's collector, or where the program has set a meter provider.
     """
 
@@ -261,7 +265,7 @@ class TelemetrySettings(Section, frozen=True, kw_only=True):
     trace_claims: bool = False
     metrics: bool = True
     log_format: Literal["text", "json"] = "text"
-    trace_exporter: Literal["none", "otlp", "console"] = "none"
+    exporter: Literal["auto", "none", "otlp", "console"] = "auto"
 
 
 class Settings(Section, frozen=True, kw_only=True):

@@ -7,6 +7,9 @@ import msgspec
 from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.core.status import ErrorInfo
 
+UNMET = "dependency"
+"""The reason of jobs that were cancelled because what they need can't be met any more."""
+
 BATCH = "batch"
 """The kind of a batch: a job that nobody runs, which waits for its members and counts them."""
 
@@ -40,8 +43,14 @@ def verdict(when: When, status: Status, *, failed_members: int = 0) -> bool | No
 
 def unmet(former_id: str, status: Status | None) -> ErrorInfo:
     """Why a job was cancelled that waited for another one; a status of None: that one was removed."""
-    end = "was removed" if status is None else f"ended as {status}"
-    return ErrorInfo("dependency", f"the job {former_id} {end}", reason="dependency")
+    if status is None:
+        return ErrorInfo("removed", f"the job {former_id} was removed", reason=UNMET)
+    return ErrorInfo(UNMET, f"the job {former_id} ended as {status}", reason=UNMET)
+
+
+def is_revivable(status: Status, error: ErrorInfo | None) -> bool:
+    """Whether a job was cancelled because one that it needs ended in another way, and may wait again."""
+    return status is Status.CANCELLED and error is not None and error.type == UNMET
 
 
 NO_MEMBER_SUCCEEDED = ErrorInfo(type=BATCH, message="no job of the batch succeeded", reason=BATCH)

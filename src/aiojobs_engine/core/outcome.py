@@ -6,10 +6,21 @@ from typing import Any
 
 import msgspec
 
-from aiojobs_engine.core.status import RowFault
+from aiojobs_engine.core.status import NO_COUNTERS, Counters, RowFault
 
-SALVAGE = b'{"salvage":true}'
-"""The cursor of a bulk run that is to save what it can: rows one by one where they fail together."""
+
+class RowsKept(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bulk run has done that ends between two rows.
+
+    Attributes:
+        counters: the job's own from now on, those of earlier runs included.
+        faults: rows of this run that failed, in row order.
+        cursor: where the next run goes on, encoded.
+    """
+
+    counters: Counters
+    faults: tuple[RowFault, ...]
+    cursor: bytes
 
 
 class Succeeded(msgspec.Struct, frozen=True):
@@ -24,12 +35,14 @@ class RowsDone:
 
     Attributes:
         skipped: duplicates, which count as succeeded too.
+        before: what earlier runs have counted and kept.
         resolved: of a chunk of rows that had failed before, the row numbers that are good now.
         result: what there is to tell of a bulk job that has no chunks.
     """
 
     succeeded: int
     skipped: int = 0
+    before: Counters = NO_COUNTERS
     faults: tuple[RowFault, ...] = ()
     resolved: tuple[int, ...] | None = None
     result: Any = None
@@ -76,15 +89,21 @@ class Discarded:
 class Cancelled:
     """The run ended because somebody cancelled the job."""
 
+    kept: RowsKept | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Paused:
     """The run stopped at a checkpoint because somebody paused the job."""
 
+    kept: RowsKept | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
     """The worker stops; the job goes back at once with no attempt counted."""
+
+    kept: RowsKept | None = None
 
 
 @dataclass(frozen=True, slots=True)

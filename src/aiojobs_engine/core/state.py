@@ -50,6 +50,7 @@ class Trigger(StrEnum):
     RESUME = "resume"
     RETRY = "retry"
     POSTPONE = "postpone"
+    REVIVE = "revive"
 
 
 FINAL = frozenset(
@@ -100,6 +101,7 @@ TRANSITIONS: Mapping[tuple[Status, Trigger], Status] = MappingProxyType(
         (S.EXPIRED, T.RETRY): S.PENDING,
         (S.PARTIAL, T.SPAWN): S.WAITING,
         (S.FAILED, T.SPAWN): S.WAITING,
+        (S.CANCELLED, T.REVIVE): S.WAITING,
     }
 )
 del S, T
@@ -123,6 +125,7 @@ STORE_DECIDES = frozenset(
         (Status.PENDING, Trigger.EXPIRE),
         (Status.RETRYING, Trigger.EXPIRE),
         (Status.PAUSED, Trigger.EXPIRE),
+        (Status.CANCELLED, Trigger.REVIVE),
     }
 )
 

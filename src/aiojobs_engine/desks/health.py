@@ -56,9 +56,7 @@ async def health(session: Session) -> Health:
         limits = await session.store.limits()
     except BackendError as error:
         return Health(ok=False, problems=[f"the store doesn't answer: {error}"], backend=False)
-    silent_after = session.settings.worker.lease * _SILENT_LEASES * 1000
-    now = session.clock.now()
-    alive = [worker for worker in workers if now - worker.beat_at <= silent_after]
+    alive = [worker for worker in workers if not is_silent(worker, session)]
     ages = [queue.oldest_age for queue in queues if queue.oldest_age is not None and not queue.paused]
     problems = [
         *_unserved(queues, alive),
@@ -81,6 +79,12 @@ async def health(session: Session) -> Health:
         paused=[queue.name for queue in queues if queue.paused],
         late_crons=[cron.name for cron in crons if cron.late],
     )
+
+
+def is_silent(worker: WorkerRecord, session: Session) -> bool:
+    """Has nothing been heard of a worker for longer than its leases last?"""
+    silent_after = session.settings.worker.lease * _SILENT_LEASES * 1000
+    return session.clock.now() - worker.beat_at > silent_after
 
 
 def _count(queues: list[QueueStats], status: Status) -> int:

@@ -47,7 +47,7 @@ async def cancel(store: Store, job_id: str) -> None:
 
 
 async def pause(store: Store, job_id: str) -> None:
-    """Park a queued job; a running one stops at its next checkpoint, an import with its chunks.
+    """Park a queued job; a running one stops at its next checkpoint, an import between rows.
 
     Raises:
         JobNotFound, TooLate, IllegalTransition: as in `cancel`.
@@ -103,7 +103,8 @@ async def delete(store: Store, job_id: str) -> None:
 
 
 def _has_chunks(status: JobStatus) -> bool:
-    return status.kind == "import" and status.strategy == "batch" and status.parent_id is None
+    is_parent = status.strategy == "batch" or status.status is Status.WAITING
+    return status.kind == "import" and status.parent_id is None and is_parent
 
 
 def _refused(job_id: str, status: Status, trigger: Trigger) -> IllegalTransition:

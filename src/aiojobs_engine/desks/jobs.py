@@ -79,7 +79,7 @@ class JobsDesk:
         await interventions.cancel(self._open().store, job_id)
 
     async def pause(self, job_id: str) -> None:
-        """Park a queued job; a running one stops at its next checkpoint, an import between its chunks.
+        """Park a queued job; a running one stops at its next checkpoint, an import between rows.
 
         Raises:
             TooLate, IllegalTransition, JobNotFound: as in `cancel`.

@@ -1,6 +1,7 @@
 """What worker and child tell each other: one assignment, then signs of life and one answer, as JSON lines."""
 
 import importlib
+from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -127,7 +128,10 @@ def outcome_of(answer: Message, job_type: JobType[..., Any]) -> Outcome | None:
     if answer.kind == _FAILED:
         fault = msgspec.json.decode(answer.body, type=Fault)
         return Failed(_exception(fault), fault.delay, fault.permanent)
-    return msgspec.json.decode(answer.body, type=_AS_THEY_ARE[answer.kind])
+    outcome = msgspec.json.decode(answer.body, type=_AS_THEY_ARE[answer.kind])
+    if isinstance(outcome, RowsDone | Spawned) and outcome.result is not None:
+        return replace(outcome, result=job_type.results.decode(_encoder.encode(outcome.result)))
+    return outcome
 
 
 def _fault(failed: Failed) -> Fault:

@@ -82,18 +82,29 @@ class Control(Protocol):
         ...
 
     async def resume(self, ids: Sequence[str]) -> list[bool]:
-        """Make paused jobs pending again, with a `JobInterrupted`; False where the table forbids it."""
+        """Make paused jobs pending again, with a `JobInterrupted`; False where the table forbids it.
+
+        Of a running job that was to pause this is taken back, without an event, and the answer is True.
+        """
         ...
 
     async def retry(self, ids: Sequence[str]) -> list[bool]:
         """Start final jobs anew: attempts, crashes and counters 0, no cursor, epoch + 1, same id and place.
 
-        False where the table forbids it, for chunks (`reopen` runs their rows) and for batches. A member of a
-        batch that waits and is not being cancelled is open there again and no longer among the failed; of any
-        other it leaves the batch for good. What the job needed it needs no more. A bulk job loses the
+        False where the table forbids it, for chunks (`reopen` runs their rows) and for batches. A member is
+        open again in its batch and no longer among the failed; a batch that is `failed` or `partial` waits
+        again for it, with its own batch, epoch + 1, without error and end, and with a `JobRetrying` of the
+        status `waiting`. One that is cancelled, or is being, the member leaves for good. What the job needed
+        it needs no more. A bulk job loses the
         chunks and failures of its last epoch; runs of those chunks have lost their lease. Error, result,
         message, start and end are dropped, `scheduled_at` is now, and `expires_at` binds no longer. The total
         is the envelope's. Stores a `JobRetrying` with the status `pending`, due now.
+
+        After all of them, jobs that are `cancelled` because one of these, or a batch that waits again, had
+        ended (`core.needs.is_revivable`) wait for it again: epoch + 1, no error, no end, free of
+        `expires_at`, members as above, with a `JobRetrying` of the status `waiting`. So do those behind them.
+        One stays as it is while another of its needs can't be met. Needs of jobs that are stored no more
+        count as met.
         """
         ...
 

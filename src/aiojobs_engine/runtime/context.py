@@ -20,10 +20,11 @@ from aiojobs_engine.core.codec import encode_plain
 from aiojobs_engine.core.errors import ConfigError, EngineError
 from aiojobs_engine.core.events import JobProgressed, event_of
 from aiojobs_engine.core.limits import checked_count, checked_message, shortened
+from aiojobs_engine.core.outcome import RowsKept
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import Counters, JobStatus, UserId
 from aiojobs_engine.ports.backend import Claim, Record
-from aiojobs_engine.runtime.iterating import Build, CursorT, each_of, iterated
+from aiojobs_engine.runtime.iterating import Build, CursorT, Rows, each_of, iterated
 from aiojobs_engine.runtime.offload import in_its_place
 from aiojobs_engine.runtime.run_port import RunPort
 
@@ -45,12 +46,13 @@ class JobContext:
         "_claim",
         "_counters",
         "_cursor",
-        "_fail_row",
         "_logger",
         "_message",
         "_port",
+        "_rows",
         "_shown_at",
         "pausing",
+        "rows_kept",
         "stopping",
     )
 
@@ -61,9 +63,10 @@ class JobContext:
         self._counters = claim.counters
         self._message: str | None = None
         self._cursor = claim.cursor
-        self._fail_row: FailRow | None = None
+        self._rows: Rows | None = None
         self._logger: LoggerAdapter[Logger] | None = None
         self._shown_at = float("-inf")
+        self.rows_kept: RowsKept | None = None
         self.stopping = False
         self.pausing = False
 
@@ -183,9 +186,13 @@ class JobContext:
         done = checked_count(processed, "processed")
         known = self._counters.total if total is None else checked_count(total, "total")
         self._message = self._message if message is None else checked_message(message)
-        self._counters = Counters(done, 0, 0, max(known, done))
+        counters = Counters(done, 0, 0, max(known, done))
+        await self._show(counters, is_last=total is not None and done >= known)
+
+    async def _show(self, counters: Counters, *, is_last: bool) -> None:
+        self._counters = counters
         now = self._port.monotonic()
-        if now - self._shown_at >= 1 / _PROGRESS_PER_SECOND or (total is not None and done >= known):
+        if now - self._shown_at >= 1 / _PROGRESS_PER_SECOND or is_last:
             self._shown_at = now
             await self._port.record(self._report())
 
@@ -199,11 +206,17 @@ class JobContext:
         Raises:
             PayloadError: the value is no plain JSON data, or takes more than `limits.payload_bytes`.
             LeaseLostError: another worker holds the job now.
+            ConfigError: this call of an importer has reported rows; `track` keeps the place there.
         """
         return in_its_place(self.keep, value)
 
     async def keep(self, value: Any) -> None:
         """What `checkpoint` does, in the loop; for job types of the engine, not for handlers."""
+        if self._rows is not None and self._rows.has_reports:
+            raise ConfigError(
+                "a checkpoint would forget the rows that ctx.fail_row reported before it; "
+                "go through the rows by ctx.track, which keeps the place by itself"
+            )
         self._cursor = encode_plain(value, "the checkpoint", self._port.settings.limits.payload_bytes)
         await self._port.record(self._report(self._cursor))
         self._port.touch(self._claim)
@@ -213,7 +226,16 @@ class JobContext:
     async def track(
         self, items: Iterable[T] | AsyncIterable[T], total: int | None = None
     ) -> AsyncIterator[T]:
-        """The same items, with one `progress` each; without `total` it is their number where they know it."""
+        """The same items, with one `progress` each; without `total` it is their number where they know it.
+
+        Over the rows of an importer, in their order, each one is counted as it is done: where the worker
+        stops, or the job is paused or cancelled, the loop ends the run between two rows, and the next run
+        begins behind them.
+        """
+        if self._rows is not None:
+            async for item in self._tracked(items, self._rows):
+                yield item
+            return
         if total is None and isinstance(items, Sized):
             total = len(items)
         count = 0
@@ -221,6 +243,18 @@ class JobContext:
             yield item
             count += 1
             await self.tell(count, total)
+
+    async def _tracked(self, items: Iterable[T] | AsyncIterable[T], rows: Rows) -> AsyncIterator[T]:
+        async for item in each_of(items):
+            rows.begin(item)
+            yield item
+            counters = rows.end()
+            if counters is None:
+                continue
+            if self._claim.envelope.parent_id is None:
+                await self._show(counters, is_last=counters.processed >= counters.total)
+            if self.stopping:
+                raise StopAtCheckpoint
 
     def iterate(self, build: Build[CursorT, T], total: int | None = None) -> AsyncIterator[T]:
         """Items of a long job, which goes on where it was: `async for item in ctx.iterate(build)`.
@@ -256,13 +290,18 @@ class JobContext:
         Raises:
             ConfigError: this job has no rows, or `row` is none of them.
         """
-        if self._fail_row is None:
+        if self._rows is None:
             raise ConfigError("ctx.fail_row is for the rows of an importer; this job has none")
-        self._fail_row(row, message, field)
+        self._rows.fail(row, message, field)
 
-    def takes_row_failures(self, fail_row: "FailRow") -> None:
-        """Give what `fail_row` reports to `fail_row`; for job types of the engine, not for handlers."""
-        self._fail_row = fail_row
+    def takes_rows(self, rows: Rows) -> None:
+        """Tell `rows` what the handler says of its rows; for job types of the engine, not for handlers."""
+        self._rows = rows
+
+    @property
+    def is_between_rows(self) -> bool:
+        """Whether the handler takes rows one by one, so that it ends by itself when it is asked to."""
+        return self._rows is not None and self._rows.is_under_way
 
     @property
     def claim(self) -> Claim:
@@ -341,5 +380,4 @@ class NoCurrentJob(EngineError):
     """`current_job()` was called outside of a handler."""
 
 
-FailRow = Callable[[object, str, str | None], None]
 Middleware = Callable[[JobContext, Callable[[], Awaitable[Any]]], Awaitable[Any]]

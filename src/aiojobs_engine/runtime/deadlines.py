@@ -53,6 +53,11 @@ class Deadlines:
         run.warnings += 1
         self.add(run, self._grace)
 
+    def ask(self, run: Run, reason: Stop) -> None:
+        """Let `run` come to a place where it ends by itself; it is told in `grace` seconds."""
+        run.stop = reason
+        self.add(run, self._grace)
+
     def discard(self, run: Run) -> None:
         """Forget `run`."""
         bucket = self._buckets.get(run.deadline)

@@ -13,6 +13,7 @@ from aiojobs_engine.core.outcome import (
     Interrupted,
     Outcome,
     Paused,
+    RowsKept,
     Snoozed,
     WorkerLost,
 )
@@ -42,7 +43,7 @@ async def execute(run: Run, port: RunPort) -> Outcome | None:
     except asyncio.CancelledError as error:
         return ended(run, error)
     except StopAtCheckpoint:
-        return Paused() if run.pausing else Interrupted()
+        return stopped(run)
     except LeaseLostError:
         if run.stop is None:
             logger.warning("the lease of job %s was lost; its handler has ended", run.claim.envelope.id)
@@ -51,15 +52,26 @@ async def execute(run: Run, port: RunPort) -> Outcome | None:
         return _raised(error)
 
 
+def stopped(run: Run) -> Outcome:
+    """What became of a run that ended at a place where it can go on."""
+    if run.stop is Stop.CANCELLED:
+        return Cancelled(_kept(run))
+    return Paused(_kept(run)) if run.pausing else Interrupted(_kept(run))
+
+
+def _kept(run: Run) -> RowsKept | None:
+    return None if run.context is None else run.context.rows_kept
+
+
 def ended(run: Run, error: asyncio.CancelledError) -> Outcome | None:
     """What became of a cancelled run, by who told it to end; nobody did means that its handler raised it."""
     match run.stop:
         case Stop.TIMEOUT:
             return Failed(DeadlineExceeded(f"ran longer than its timeout of {run.timeout:g} s"))
         case Stop.CANCELLED:
-            return Cancelled()
+            return Cancelled(_kept(run))
         case Stop.SHUTDOWN:
-            return Interrupted()
+            return Interrupted(_kept(run))
         case Stop.LOST:
             return None
         case None:

@@ -88,7 +88,11 @@ class Heartbeat:
             return
         run.leased_at = sent_at
         if answer.cancelling and run.stop is None:
-            self._deadlines.end(run, Stop.CANCELLED)
+            if run.context is not None and run.context.is_between_rows:
+                run.context.stopping = True
+                self._deadlines.ask(run, Stop.CANCELLED)
+            else:
+                self._deadlines.end(run, Stop.CANCELLED)
         if answer.pausing:
             run.pausing = True
             if run.context is not None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar, get_type_hints
 import msgspec
 
 from aiojobs_engine.core.errors import ConfigError, PayloadError
+from aiojobs_engine.core.status import Counters
 
 T = TypeVar("T")
 CursorT = TypeVar("CursorT")
@@ -41,6 +42,32 @@ class Place(Protocol):
 
     async def keep(self, value: object) -> None:
         """Keep the place; where the run is to stop, this doesn't return."""
+        ...
+
+
+class Rows(Protocol):
+    """The rows of a call of an importer."""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether they are taken one by one, in their order, and one of them now."""
+        ...
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether this call has reported rows."""
+        ...
+
+    def begin(self, row: object) -> None:
+        """The handler takes a row."""
+        ...
+
+    def end(self) -> Counters | None:
+        """It is done with it: what the job counts by now, None when it can't end here."""
+        ...
+
+    def fail(self, row: object, message: str, field: str | None) -> None:
+        """It reports a row."""
         ...
 
 

@@ -174,10 +174,10 @@ class JobType(Generic[P, R]):
         count = len(args) - self._keyword_only
         return args[:count], dict(zip(self.arguments.names[count:], args[count:], strict=True))
 
-    def can_salvage(self, claim: Claim) -> bool:
-        """Whether a job out of attempts gets one more run, with the cursor `SALVAGE`, to save what it can."""
+    def salvage_cursor(self, claim: Claim) -> bytes | None:
+        """With what cursor a job out of attempts gets one more run, to save what it can; None for no run."""
         del claim
-        return False
+        return None
 
     async def lost_rows(self, context: JobContext, claim: Claim, error: ErrorInfo) -> RowsLost:
         """What a bulk job or chunk that ends `failed` leaves behind: its counters, faults of its rows.

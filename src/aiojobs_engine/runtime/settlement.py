@@ -24,7 +24,6 @@ from aiojobs_engine.core.instant import Instant, instant, later
 from aiojobs_engine.core.limits import shortened
 from aiojobs_engine.core.masking import Masker
 from aiojobs_engine.core.outcome import (
-    SALVAGE,
     Cancelled,
     Discarded,
     Failed,
@@ -32,6 +31,7 @@ from aiojobs_engine.core.outcome import (
     Outcome,
     Paused,
     RowsDone,
+    RowsKept,
     Snoozed,
     Spawned,
     Succeeded,
@@ -76,12 +76,14 @@ class Decider:
                 return _counted(
                     run, Status.DISCARDED, JobDiscarded, now, _seen(run), error.message, error=error
                 )
-            case Cancelled():
-                return _uncounted(run, Status.CANCELLED, JobCancelled, now)
-            case Paused():
-                return _uncounted(run, Status.PAUSED, JobInterrupted, now)
-            case Interrupted():
-                return _uncounted(run, Status.PENDING, JobInterrupted, now)
+            case Cancelled(kept=kept):
+                return self._stopped(run, Status.CANCELLED, JobCancelled, now, kept)
+            case Paused(kept=kept):
+                # rows go back, and the store pauses them in that write unless they were resumed meanwhile
+                status = Status.PENDING if run.claim.envelope.kind == "import" else Status.PAUSED
+                return self._stopped(run, status, JobInterrupted, now, kept)
+            case Interrupted(kept=kept):
+                return self._stopped(run, Status.PENDING, JobInterrupted, now, kept)
             case WorkerLost(detail=detail):
                 return _crashed(run, shortened(self._masker.text(detail)), now)
             case _:
@@ -131,8 +133,10 @@ class Decider:
             if outcome.not_before is not None:
                 delay = clamped(max(0.0, (instant(outcome.not_before) - now) / 1000))
             return _later(run, Status.RETRYING, now, delay, error)
-        if run.job_type.can_salvage(claim):
-            return _later(run, Status.RETRYING, now, 0.0, error, cursor=SALVAGE)
+        salvage = run.job_type.salvage_cursor(claim)
+        if salvage is not None:
+            last = _later(run, Status.RETRYING, now, 0.0, error)
+            return msgspec.structs.replace(last, cursor=salvage, counters=claim.counters)
         return _dead(run, ErrorInfo(error.type, error.message, error.traceback, decision.reason), now)
 
     def internal_failure(self, run: Run, error: Exception, now: Instant) -> Settlement:
@@ -154,11 +158,12 @@ class Decider:
 
     def _rows_done(self, run: Run, outcome: RowsDone, now: Instant) -> Settlement:
         claim = run.claim
-        failed = len(outcome.faults)
-        total = max(claim.envelope.total, claim.counters.total, outcome.succeeded + failed)
-        counters = Counters(outcome.succeeded, failed, outcome.skipped, total)
+        before = outcome.before
+        succeeded, failed = before.succeeded + outcome.succeeded, before.failed + len(outcome.faults)
+        total = max(claim.envelope.total, claim.counters.total, succeeded + failed)
+        counters = Counters(succeeded, failed, before.skipped + outcome.skipped, total)
         if claim.envelope.parent_id is None:
-            status = parent_status(outcome.succeeded, failed)
+            status = parent_status(succeeded, failed)
         else:
             status = Status.PARTIAL if failed else Status.COMPLETED
         if status is Status.FAILED:
@@ -172,6 +177,24 @@ class Decider:
             resolved=outcome.resolved,
             cursor=b"",
             result=self._told(run, outcome.result),
+        )
+
+    def _stopped(
+        self, run: Run, status: Status, kind: type[JobEvent], now: Instant, kept: RowsKept | None
+    ) -> Settlement:
+        """A run that was told to end, with the rows that it has done."""
+        settlement = _uncounted(run, status, kind, now)
+        if kept is not None:
+            return msgspec.structs.replace(
+                settlement,
+                event=_event(kind, run, status, kept.counters, now),
+                counters=kept.counters,
+                faults=self._masked(kept.faults),
+                cursor=kept.cursor,
+            )
+        # what a chunk only told counts nothing
+        return (
+            msgspec.structs.replace(settlement, counters=run.claim.counters) if _is_chunk(run) else settlement
         )
 
     def _told(self, run: Run, result: object) -> bytes | None:
@@ -201,6 +224,11 @@ def error_info(error: BaseException, masker: Masker) -> ErrorInfo:
 
 def _qualified(kind: type[BaseException]) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is_chunk(run: Run) -> bool:
+    envelope = run.claim.envelope
+    return envelope.kind == "import" and envelope.parent_id is not None
 
 
 def _seen(run: Run) -> Counters | None:
@@ -256,8 +284,6 @@ def _later(
     now: Instant,
     delay: float,
     error: ErrorInfo | None,
-    *,
-    cursor: bytes | None = None,
 ) -> Settlement:
     claim = run.claim
     due_at = later(now, delay)
@@ -271,7 +297,6 @@ def _later(
         parent_id=claim.envelope.parent_id,
         due_at=due_at,
         error=error,
-        cursor=cursor,
     )
 
 

@@ -1,17 +1,27 @@
 """Whether the program has set OpenTelemetry up, without importing any of it."""
 
+import logging
 import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.ports.metrics import MetricsCollector
 from aiojobs_engine.ports.tracing import FindTracing, Tracing, no_tracing
 
+logger = logging.getLogger(__name__)
+
+SIGNALS = ("traces", "metrics", "logs")
+
 _METRICS = "opentelemetry.metrics._internal"
 _METER_PROVIDER = "_METER_PROVIDER"
 _METERS_CHOSEN = "OTEL_PYTHON_METER_PROVIDER"
+_LOGS = "opentelemetry._logs._internal"
+_LOGGER_PROVIDER = "_LOGGER_PROVIDER"
+_LOGGERS_CHOSEN = "OTEL_PYTHON_LOGGER_PROVIDER"
+_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _MODULE = "opentelemetry.trace"
 _PROVIDER = "_TRACER_PROVIDER"
 _CHOSEN = "OTEL_PYTHON_TRACER_PROVIDER"
@@ -37,24 +47,70 @@ def find_collector(settings: Settings) -> MetricsCollector | None:
 
 
 @contextmanager
-def exported(exporter: str) -> Generator[None]:
-    """Send spans while the body runs: by `otlp` over HTTP, or to standard error (`console`).
+def exported(wish: str) -> Generator[None]:
+    """Send spans, figures and log records while the body runs; what is left is sent at the end.
 
-    Nothing is done for `none`, or when the program has set a provider. What is left is sent at the end.
+    `otlp` sends over HTTP, `console` writes spans to standard error, `none` does nothing, and `auto` is
+    `otlp` where OpenTelemetry's environment variables name an endpoint. What the program has set a provider
+    for is left to it.
 
     Raises:
-        ConfigError: the exporter is not installed.
+        ConfigError: the exporter is not installed, and `otlp` was asked for.
     """
-    if exporter == "none" or type(_current()).__name__ not in _IDLE:
+    exporter, signals = _chosen(wish)
+    if not signals:
         yield
         return
-    from aiojobs_engine.telemetry.exporting import provider_for  # noqa: PLC0415 - only where it is used
+    from aiojobs_engine.telemetry.exporting import Exports  # noqa: PLC0415 - only where it is used
 
-    provider = provider_for(exporter)
+    exports = Exports(exporter, signals)
     try:
         yield
     finally:
-        provider.shutdown()
+        exports.end()
+
+
+def _chosen(wish: str) -> tuple[str, list[str]]:
+    """Which exporter, and for what."""
+    is_disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    if wish == "none" or (wish == "auto" and is_disabled):
+        return "none", []
+    signals = [signal for signal in SIGNALS if wish != "auto" or _has_endpoint(signal)]
+    signals = [signal for signal in signals if os.environ.get(f"OTEL_{signal.upper()}_EXPORTER") != "none"]
+    if not signals:
+        return "none", []
+    if wish == "auto" and not _has_exporter():
+        logger.warning(
+            "the environment names a collector of OpenTelemetry; "
+            "to send there: pip install 'aiojobs-engine[otel]'"
+        )
+        return "none", []
+    return ("otlp" if wish == "auto" else wish), [signal for signal in signals if not _is_set(signal)]
+
+
+def _has_exporter() -> bool:
+    try:
+        return find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _has_endpoint(signal: str) -> bool:
+    own = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
+    return bool(os.environ.get(_ENDPOINT) or os.environ.get(own))
+
+
+def _is_set(signal: str) -> bool:
+    """Whether the program has a provider."""
+    if signal == "traces":
+        return type(_current()).__name__ not in _IDLE
+    name, variable, chosen = (
+        (_METRICS, _METER_PROVIDER, _METERS_CHOSEN)
+        if signal == "metrics"
+        else (_LOGS, _LOGGER_PROVIDER, _LOGGERS_CHOSEN)
+    )
+    module = sys.modules.get(name)
+    return chosen in os.environ or (module is not None and vars(module).get(variable) is not None)
 
 
 class _Detector:

@@ -268,7 +268,7 @@ async def test_a_bad_version_is_warned_of_once_when_others_write_too(
 async def test_a_log_that_grows_is_told_once(
     store: SqliteBackend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(alarms, "_LOG_BYTES", 0)
+    monkeypatch.setattr(alarms, "LOG_BYTES", 0)
 
     for _ in range(3):
         await store.promote(10)

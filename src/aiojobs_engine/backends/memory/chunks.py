@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from aiojobs_engine.backends.memory.ledger import Ledger
 from aiojobs_engine.backends.memory.records import StoredJob, resolve_rows
 from aiojobs_engine.core.events import JobCancelled, JobCompleted, JobExpired, JobFailed, JobProgressed
@@ -94,13 +92,14 @@ def finish(ledger: Ledger, now: Instant) -> None:
         former = ledger.looked_at.pop()
         dependents, former.dependents = former.dependents, []
         for dependent, need in dependents:
-            is_met = verdict(need.when, former.status, failed_members=_failed_members(former))
+            is_met = verdict(need.when, former.status, failed_members=failed_members(former))
             if is_met is None:
                 former.dependents.append((dependent, need))
             elif is_met:
                 meet(ledger, dependent, now)
             else:
                 give_up(ledger, dependent, unmet(former.id, former.status), now)
+                former.lost.append((dependent, dependent.epoch))
 
 
 def meet(ledger: Ledger, job: StoredJob, now: Instant) -> None:
@@ -130,23 +129,8 @@ def abandon(ledger: Ledger, job: StoredJob, now: Instant) -> None:
         abandon(ledger, member, now)
 
 
-def rejoin(job: StoredJob) -> None:
-    """Take a member that starts anew back into its batch, or out of it when the batch takes it no more."""
-    batch = job.parent
-    if batch is None:
-        return
-    family = batch.own_family()
-    if batch.status is Status.WAITING and not batch.cancelling:
-        family.open += 1
-        sums = batch.counters
-        batch.counters = Counters(sums.succeeded, sums.failed - 1, sums.skipped, sums.total)
-    else:
-        del family.chunks[job.id]
-        job.parent = None
-        job.envelope = msgspec.structs.replace(job.envelope, parent_id=None)
-
-
-def _failed_members(job: StoredJob) -> int:
+def failed_members(job: StoredJob) -> int:
+    """How many members of a batch have failed; 0 of other jobs."""
     return job.counters.failed if job.is_batch else 0
 
 

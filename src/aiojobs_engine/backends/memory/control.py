@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aiojobs_engine.backends.memory.chunks import abandon, cancel_queued, cancel_waiting, finish, rejoin
+from aiojobs_engine.backends.memory.chunks import abandon, cancel_queued, cancel_waiting, finish
 from aiojobs_engine.backends.memory.ledger import Ledger, Part
 from aiojobs_engine.backends.memory.records import StoredJob
+from aiojobs_engine.backends.memory.revival import rejoin, revive
 from aiojobs_engine.core.envelope import Envelope, encode_envelope
 from aiojobs_engine.core.events import JobInterrupted, JobRetrying
 from aiojobs_engine.core.instant import Instant
@@ -51,6 +52,10 @@ class MemoryControl(Part):
         answers: list[bool] = []
         for job_id in ids:
             job = ledger.jobs.get(job_id)
+            if job is not None and job.status is Status.PROCESSING and job.pausing:
+                job.pausing = False
+                answers.append(True)
+                continue
             answers.append(job is not None and job.status is Status.PAUSED)
             if job is not None and answers[-1]:
                 ledger.move(job, Status.PENDING, now)
@@ -62,12 +67,14 @@ class MemoryControl(Part):
         """Start final jobs anew, in a new epoch."""
         ledger, now = self._opened(), self._ledger.clock.now()
         answers: list[bool] = []
+        anew: list[StoredJob] = []
         for job_id in ids:
             job = ledger.jobs.get(job_id)
             is_legal = job is not None and _is_retryable(job)
             answers.append(is_legal)
             if job is not None and is_legal:
-                _retry(ledger, job, now)
+                anew += _retry(ledger, job, now)
+        revive(ledger, anew, now)
         ledger.log.publish()
         return answers
 
@@ -167,11 +174,12 @@ def pause_job(ledger: Ledger, job: StoredJob, now: Instant) -> bool:
     return True
 
 
-def _retry(ledger: Ledger, job: StoredJob, now: Instant) -> None:
+def _retry(ledger: Ledger, job: StoredJob, now: Instant) -> list[StoredJob]:
+    """Start a job anew; it, behind the batches that wait for it again."""
     for chunk in job.family.chunks.values() if job.family else ():
         ledger.remove(chunk)
     ledger.results.take(job)
-    rejoin(job)
+    opened = rejoin(ledger, job, now)
     job.family = job.kept = job.cursor = None
     job.error = job.message = job.result = job.result_until = None
     job.started_at = job.expires_at = None
@@ -181,6 +189,7 @@ def _retry(ledger: Ledger, job: StoredJob, now: Instant) -> None:
     job.epoch += 1
     ledger.move(job, Status.PENDING, now)
     ledger.tell(JobRetrying, job, now, "", now)
+    return [*opened, job]
 
 
 def _is_reopenable(job: StoredJob) -> bool:

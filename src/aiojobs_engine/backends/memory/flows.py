@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from aiojobs_engine.backends.memory.chunks import cancel_waiting, end_if_done
+from aiojobs_engine.backends.memory.chunks import cancel_waiting, end_if_done, failed_members
 from aiojobs_engine.backends.memory.ledger import Ledger
 from aiojobs_engine.backends.memory.records import StoredJob
 from aiojobs_engine.core.envelope import Envelope, is_linked
@@ -55,6 +55,7 @@ def add_linked(ledger: Ledger, envelope: Envelope, body: bytes, now: Instant) ->
         former = ledger.jobs[need.job_id]
         if is_met is False:
             job.error = unmet(former.id, former.status)
+            former.lost.append((job, job.epoch))
         elif is_met is None:
             former.dependents.append((job, need))
 
@@ -76,5 +77,4 @@ def close_batches(
 
 def _verdict(ledger: Ledger, need: Need) -> bool | None:
     former: StoredJob = ledger.jobs[need.job_id]
-    failed = former.counters.failed if former.is_batch else 0
-    return verdict(need.when, former.status, failed_members=failed)
+    return verdict(need.when, former.status, failed_members=failed_members(former))

@@ -14,6 +14,7 @@ from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobFailure, JobStatus
 from aiojobs_engine.core.views import listing_end
 from aiojobs_engine.ports.backend import JobFilter, Outlook, QueueStats, Result, TypeRecord, WorkerRecord
+from aiojobs_engine.ports.checkup import Finding
 
 _Seen = TypeVar("_Seen")
 _type_decoder = msgspec.json.Decoder(TypeRecord)
@@ -21,6 +22,11 @@ _type_decoder = msgspec.json.Decoder(TypeRecord)
 
 class MemoryInspector(Part):
     """`Inspector` of the memory store; a listing looks at every job."""
+
+    async def examine(self) -> list[Finding]:
+        """Nothing: what it holds lies in this process alone."""
+        self._opened()
+        return []
 
     async def get(self, ids: Sequence[str]) -> list[JobStatus | None]:
         """The jobs as they stand."""

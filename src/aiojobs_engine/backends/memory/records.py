@@ -53,6 +53,7 @@ class StoredJob:
         reopened: a chunk of rows that had failed before, whose counters its parent has already.
         open_needs: how many jobs have to end before this one is claimable.
         dependents: who waits for this job, and for which end of it.
+        lost: who was cancelled because this job ended in another way, and in which of their epochs.
     """
 
     place: int
@@ -86,6 +87,7 @@ class StoredJob:
     number: int = 0
     open_needs: int = 0
     dependents: "list[tuple[StoredJob, Need]]" = field(default_factory=list["tuple[StoredJob, Need]"])
+    lost: "list[tuple[StoredJob, int]]" = field(default_factory=list["tuple[StoredJob, int]"])
 
     @property
     def is_batch(self) -> bool:

@@ -12,6 +12,7 @@ from aiojobs_engine.core.masking import redacted
 
 Kind = Literal["server", "sentinel", "cluster"]
 
+MOST_HOMES = 256
 SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster", "unix")
 
 _PORTS: dict[Kind, int] = {"server": 6379, "sentinel": 26379, "cluster": 6379}
@@ -48,6 +49,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         timeout: within which a reply must have come; after it the connection counts as dead.
         connect_timeout: within which a connection must be open and authenticated.
         retry_for: how long a call that can't be answered is repeated before `BackendUnavailable`.
+        max_events: how many of the newest events a home keeps at least.
+        homes: in how many hash slots the store lies.
         any_eviction: open also where the server may evict keys, and so lose jobs.
         shown: the URL without its secrets.
     """
@@ -67,6 +70,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     retry_for: float = 5.0
     any_eviction: bool = False
     max_events: int = 100_000
+    homes: int = 1
     tls_ca: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
@@ -178,6 +182,13 @@ def _whole(text: str, name: str, shown: str) -> int:
     return int(text)
 
 
+def _homes(text: str, name: str, shown: str) -> int:
+    homes = _whole(text, name, shown)
+    if not 1 <= homes <= MOST_HOMES:
+        raise ConfigError(f"{shown!r}: {name} is 1 to {MOST_HOMES}, got {homes}")
+    return homes
+
+
 def _seconds(text: str, name: str, shown: str) -> float:
     try:
         seconds = float(text)
@@ -217,6 +228,7 @@ _READERS: Mapping[str, tuple[str, Callable[[str, str, str], object]]] = {
     "retry_for": ("retry_for", _seconds),
     "any_eviction": ("any_eviction", _switch),
     "max_events": ("max_events", _whole),
+    "homes": ("homes", _homes),
     "tls": ("is_tls", _switch),
     "tls_ca": ("tls_ca", _text),
     "tls_cert": ("tls_cert", _text),

@@ -2,10 +2,12 @@
 
 from aiojobs_engine.backends.redis.address import Address
 from aiojobs_engine.backends.redis.bell import Bell
-from aiojobs_engine.backends.redis.checks import check_servers
 from aiojobs_engine.backends.redis.client import Client
 from aiojobs_engine.backends.redis.home import Home, Times
+from aiojobs_engine.backends.redis.opening import close, open_checked
+from aiojobs_engine.backends.redis.servers import examine_servers
 from aiojobs_engine.backends.redis.store import HomeStore
+from aiojobs_engine.ports.checkup import Finding
 from aiojobs_engine.ports.clock import Clock
 
 
@@ -16,33 +18,27 @@ class RedisBackend(HomeStore):
         client: its connections, and how much was sent over them.
     """
 
-    def __init__(
-        self, address: Address, *, clock: Clock, max_events: int = 100_000, stamps: Clock | None = None
-    ) -> None:
-        """Touch nothing before `open`; keep at least the last `max_events` events, and few more.
+    def __init__(self, address: Address, *, clock: Clock, stamps: Clock | None = None) -> None:
+        """Touch nothing before `open`.
 
         Args:
             stamps: where instants come from instead of the server's clock; only tests set it.
         """
         self.client = Client(address, clock=clock)
+        self._wall = clock
         waits = stamps or clock
-        self._bell = Bell(self.client, waits)
-        home = Home(self.client, self._bell, times=Times(stamps), max_events=max_events)
+        bell = Bell(self.client, waits)
+        home = Home(self.client, bell, times=Times(stamps), max_events=address.max_events)
         super().__init__(home, clock=waits)
 
     async def open(self) -> None:
         """Connect and check; see the port."""
-        if self.client.is_open:
-            return
-        await self.client.open()
-        try:
-            await check_servers(self.client)
-        except BaseException:
-            await self.client.close()
-            raise
+        await open_checked(self._home)
 
     async def close(self) -> None:
         """Finish what is under way and let go; see the port."""
-        await self.client.close()
-        self._bell.ring()
-        await self._bell.close()
+        await close(self._home)
+
+    async def examine(self) -> list[Finding]:
+        """What is wrong with the servers, and with the keys; see `ports/checkup.py`."""
+        return [*await examine_servers(self.client, self._wall), *await super().examine()]

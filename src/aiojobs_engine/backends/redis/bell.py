@@ -27,6 +27,7 @@ class Bell:
         self._confirming: set[Wake] = set()
         self._asked: set[bytes] = set()
         self._heard: set[bytes] = set()
+        self._pulses: dict[bytes, int] = {}
         self._wire: Wire | None = None
         self._refused: Refused | None = None
         self._lock = asyncio.Lock()
@@ -50,6 +51,10 @@ class Bell:
         finally:
             for name in names:
                 self._listeners[name].discard(wake)
+
+    def pulse(self, channel: bytes) -> int | None:
+        """A number that changes when something is published there; None while nobody would notice."""
+        return self._pulses.get(channel, 0) if channel in self._heard else None
 
     def ring(self) -> None:
         """Wake all who listen."""
@@ -109,6 +114,7 @@ class Bell:
                 self._ring(channel)
             case [b"subscribe", bytes(channel), _]:
                 self._heard.add(channel)
+                self._pulses[channel] = self._pulses.get(channel, 0) + 1
                 self._note()
             case Refused():
                 self._refused = pushed
@@ -128,6 +134,7 @@ class Bell:
 
     def _ring(self, channel: bytes) -> None:
         listeners = self._listeners.get(channel)
+        self._pulses[channel] = self._pulses.get(channel, 0) + 1
         if listeners:
             for wake in listeners:
                 wake.set()

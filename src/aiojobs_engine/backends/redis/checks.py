@@ -2,12 +2,13 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from aiojobs_engine.backends.redis.address import Address
 from aiojobs_engine.backends.redis.client import Client
 from aiojobs_engine.backends.redis.errors import Refused
 from aiojobs_engine.core.errors import ConfigError
+from aiojobs_engine.ports.checkup import Finding
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ async def check_servers(client: Client) -> None:
         ConfigError: a server evicts keys, is too old, or belongs to a Cluster that the URL does not name.
     """
     address = client.address
-    _warn_of_open_doors(address)
+    for finding in open_doors(address):
+        _log.warning("%s", finding)
     try:
         answers = await client.everywhere("INFO")
     except Refused as refused:
@@ -62,14 +64,8 @@ def check_info(info: Mapping[str, str], server: str, address: Address) -> None:
                 "it to noeviction, or say any_eviction=true in the URL"
             )
         _log.warning("%s has maxmemory-policy %s: it throws jobs away when memory runs out", server, policy)
-    if has_script_holes(info):
-        _log.warning(
-            "%s is %s %s, in which scripts can break out of their sandbox (CVE-2025-49844) unless your "
-            "distribution mended it: update it, and let only the engine's user call EVAL",
-            server,
-            "Valkey" if "valkey_version" in info else "Redis",
-            _dotted(version),
-        )
+    for finding in holes(info, server):
+        _log.warning("%s", finding)
 
 
 def version_of(info: Mapping[str, str]) -> Version:
@@ -91,18 +87,34 @@ def _dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-def _warn_of_open_doors(address: Address) -> None:
+def open_doors(address: Address) -> Iterator[Finding]:
+    """How others could get in or listen, as far as the URL tells."""
     if address.is_local:
         return
     if address.password is None:
-        _log.warning(
-            "%s has no password: whoever reaches the server reads and writes jobs; set one, or an ACL user",
-            address.shown,
+        yield Finding(
+            severity="warning",
+            what="it has no password, so whoever reaches the server reads and writes jobs",
+            where=address.shown,
+            advice="set one, or an ACL user",
         )
     if not address.is_tls:
-        where = "rediss://" if address.kind == "server" else "tls=true"
-        _log.warning(
-            "%s is not encrypted: jobs and the password cross the network in the clear; use %s",
-            address.shown,
-            where,
+        yield Finding(
+            severity="warning",
+            what="it is not encrypted, so jobs and the password cross the network in the clear",
+            where=address.shown,
+            advice=f"use {'rediss://' if address.kind == 'server' else 'tls=true'}",
+        )
+
+
+def holes(info: Mapping[str, str], server: str) -> Iterator[Finding]:
+    """Known holes of the server's version."""
+    if has_script_holes(info):
+        name = "Valkey" if "valkey_version" in info else "Redis"
+        yield Finding(
+            severity="warning",
+            what=f"it is {name} {_dotted(version_of(info))}, in which scripts can break out of their sandbox "
+            "(CVE-2025-49844) unless your distribution mended it",
+            where=server,
+            advice="update it, and let only the engine's user call EVAL",
         )

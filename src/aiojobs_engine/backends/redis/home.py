@@ -8,7 +8,7 @@ import msgspec
 
 from aiojobs_engine.backends.redis.bell import Bell
 from aiojobs_engine.backends.redis.client import Client
-from aiojobs_engine.backends.redis.keys import Lane, home_key
+from aiojobs_engine.backends.redis.keys import PLACE_BITS, Lane, home_key
 from aiojobs_engine.backends.redis.rows import Lanes, pack
 from aiojobs_engine.backends.redis.script import load
 from aiojobs_engine.core.envelope import VERSION
@@ -45,13 +45,29 @@ class Times:
 
 
 class Home:
-    """A hash tag, and the client that leads to it."""
+    """A hash tag, and the client that leads to it.
 
-    def __init__(self, client: Client, bell: Bell, *, times: Times, max_events: int) -> None:
-        """Touch nothing."""
+    Attributes:
+        mark: what stands above the places of its jobs in leases: the number of the home.
+        ending: what ends the ids of its events: nothing in the first home, `-` and its number in others.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        bell: Bell,
+        *,
+        times: Times,
+        max_events: int,
+        tag: str | None = None,
+        number: int = 0,
+    ) -> None:
+        """Touch nothing; without a tag of its own it is the first or the only home of its prefix."""
         self.client = client
         self.bell = bell
-        self.key = home_key(client.address.prefix)
+        self.key = home_key(client.address.prefix, tag)
+        self.mark = number << PLACE_BITS
+        self.ending = f"-{number}" if number else ""
         self.prefix = self.key.removesuffix("meta")
         self.lanes = Lanes()
         self.sink: Sink | None = None
@@ -81,7 +97,7 @@ class Home:
         place, body = entry
         if not body:
             return
-        events: Sequence[JobEvent] = decode_events(body, _ids(place.decode(), len(body)))
+        events: Sequence[JobEvent] = decode_events(body, _ids(place.decode(), len(body), self.ending))
         if self.pick is not None:
             events = [events[index] for index in self.pick(events)]
         if events:
@@ -108,8 +124,8 @@ class Home:
         self._watched = {}
 
 
-def _ids(place: str, most: int) -> Iterator[str]:
-    return (f"{place}-{index}" for index in range(most))
+def _ids(place: str, most: int, ending: str) -> Iterator[str]:
+    return (f"{place}-{index}{ending}" for index in range(most))
 
 
 def instant(value: bytes) -> Instant:

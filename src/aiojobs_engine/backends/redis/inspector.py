@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from aiojobs_engine.backends.redis.keys import CODES, LANE_CHARS, STATUSES, Lane
+from aiojobs_engine.backends.redis.keys import CODES, LANE_CHARS, PLACE, STATUSES, Lane
 from aiojobs_engine.backends.redis.part import Part
 from aiojobs_engine.backends.redis.rows import envelope_of, job_failure, job_result, job_status, state_of
 from aiojobs_engine.core.envelope import Envelope
@@ -37,22 +37,30 @@ class RedisInspector(Part):
         self, which: JobFilter, limit: int, cursor: str | None
     ) -> tuple[list[JobStatus], str | None]:
         """At most `limit` jobs, the last accepted first, and the cursor of the next page."""
-        before, limit = _before(cursor), max(1, limit)
+        limit = max(1, limit)
+        return _page(await self.listed(which, limit + 1, listing_end(cursor)), limit)
+
+    async def listed(self, which: JobFilter, most: int, end: int) -> list[tuple[str, JobStatus]]:
+        """About `most` jobs before the place `end`, the last accepted first, each with its place.
+
+        Fewer are all there are.
+        """
+        before = _before(end)
         if which.ids is not None:
-            return await self._find_named(which, which.ids, limit, before)
+            return await self._listed_by_id(which, which.ids, most, before)
         page: list[tuple[str, JobStatus]] = []
         codes = None if which.status is None else [CODES[status] for status in which.status]
         if which.dead:
             codes = [CODES[Status.FAILED]]
         wanted = False if codes is None else {str(code): True for code in codes} or {"": True}
         look = before
-        while len(page) <= limit:
+        while len(page) < most:
             now, last, *rows = await self._home.run("find", (look, _SLICE, wanted, which.parent_id or False))
             page += _fitting(rows, Instant(int(now)), which)
             if last is None:
                 break
             look = last.decode()
-        return _page(page, limit)
+        return page
 
     async def envelopes(self, ids: Sequence[str]) -> list[Envelope | None]:
         """What was dispatched, word for word."""
@@ -128,12 +136,12 @@ class RedisInspector(Part):
             for body, state in zip(rows[::2], rows[1::2], strict=True)
         ]
 
-    async def _find_named(
-        self, which: JobFilter, ids: Sequence[str], limit: int, before: str
-    ) -> tuple[list[JobStatus], str | None]:
+    async def _listed_by_id(
+        self, which: JobFilter, ids: Sequence[str], most: int, before: str
+    ) -> list[tuple[str, JobStatus]]:
         names = list(dict.fromkeys(ids))
         if not names:
-            return [], None
+            return []
         places = await self._home.client.command("ZMSCORE", f"{self._home.prefix}jobs", *names)
         jobs = await self.get(names)
         edge = None if before == _NEWEST else int(before)
@@ -145,7 +153,7 @@ class RedisInspector(Part):
             and (edge is None or int(place) < edge)
             and _fits(job, which, has_chunks=False)
         ]
-        return _page(sorted(found, key=lambda each: each[0], reverse=True)[: limit + 1], limit)
+        return sorted(found, key=lambda each: each[0], reverse=True)[:most]
 
 
 def _page(found: list[tuple[str, JobStatus]], limit: int) -> tuple[list[JobStatus], str | None]:
@@ -194,5 +202,5 @@ def _counts(lanes: dict[bytes, Lane], tally: Sequence[bytes]) -> dict[tuple[str,
     return {key: number for key, number in counts.items() if number}
 
 
-def _before(cursor: str | None) -> str:
-    return _NEWEST if cursor is None else str(listing_end(cursor))
+def _before(end: int) -> str:
+    return _NEWEST if end >= PLACE else str(end)

@@ -1,13 +1,17 @@
 """The layout of the keys, and the names that Python and Lua share.
 
 Jobs live in a *home*: one hash tag, so that everything that one script touches shares a slot. The tag is the
-prefix of the URL, `aiojobs` by default, which stands before it too: `aiojobs:{aiojobs}:meta`. On a Cluster
-stores of other prefixes lie in other slots. On this page `{*}` is written for the tag.
+prefix of the URL, `aiojobs` by default, which stands before it too: `aiojobs:{aiojobs}:meta`. A store may lie
+in several homes (`homes=` in the URL), of which that is the first; the others have tags like `aiojobs.1.226`,
+the number of the home and the first one that brings the slot of the tag to its place: homes lie at even
+distances around the slots. On this page `{*}` is written for the tag. What belongs to no home is in the
+first: the number of homes, durable places, job types. Workers are in all, for their claims.
 
     key                     type    what is in it                                        who removes it
     aiojobs:{*}:meta        hash    base, place: the first and the last one given;       nobody
                                     events, fires: told so far; crons: version of the
-                                    entries; limits: those in force
+                                    entries; limits: those in force; homes: how many the
+                                    store has, in the first
     aiojobs:{*}:jobs        zset    id -> place                                          delete, prune, retry
     aiojobs:{*}:body        hash    place -> head and envelope                           the same
     aiojobs:{*}:state       hash    place -> state; none of a job that never ran         the same
@@ -33,9 +37,11 @@ stores of other prefixes lie in other slots. On this page `{*}` is written for t
                                     priority
     aiojobs:{*}:chunks:P    zset    places of the chunks or members of the job P         with the job
     aiojobs:{*}:dependents:P zset   place:end of those that wait for the job P           its end
+    aiojobs:{*}:lost:P      zset    place:epoch of those cancelled for want of the job P with the job
     aiojobs:{*}:rows:P      zset    failed rows of the job P, by number                  with the job
     aiojobs:{*}:faults:P    hash    row -> its JSON, its history, whether it is resolved with the job
-    aiojobs:{*}:events      stream  n events as a JSON array b; c: events up to here     its bound
+    aiojobs:{*}:events      stream  n events as a JSON array b; c: events up to here;    its bound
+                                    one without events is a fence
     aiojobs:{*}:places      hash    name -> MessagePack of holder, end of lease, cursor  nobody
     aiojobs:{*}:paused      set     paused queues                                        resume_queue
     aiojobs:{*}:workers     hash    worker -> its record as JSON                         leave, beat
@@ -90,6 +96,9 @@ STATUSES = (
 CODES = {status: code for code, status in enumerate(STATUSES)}
 HEAD = Struct("<HHHB8siddd")
 LANE_CHARS = 8
+PLACE_BITS = 54
+PLACE = (1 << PLACE_BITS) - 1
+"""The part of `Lease.ref` that is a job's place; the number of its home stands above it."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -102,9 +111,9 @@ class Lane(msgspec.Struct, frozen=True, array_like=True):
     v: int
 
 
-def home_key(prefix: str) -> str:
-    """The key that names a home; all its others begin like it."""
-    return f"{prefix}:{{{prefix}}}:meta"
+def home_key(prefix: str, tag: str | None = None) -> str:
+    """The key that names a home; all its others begin like it. The tag of the first home is the prefix."""
+    return f"{prefix}:{{{tag or prefix}}}:meta"
 
 
 def lane_name(lane: Lane) -> bytes:

@@ -7,3 +7,7 @@ class Part:
     """One side of the store in one home."""
 
     _home: Home
+
+    def key_of(self, name: str) -> str:
+        """The key, or channel, that `keys.py` lists under `name`."""
+        return f"{self._home.prefix}{name}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aiojobs_engine.backends.redis.keys import CODES
+from aiojobs_engine.backends.redis.keys import CODES, PLACE
 from aiojobs_engine.backends.redis.rows import encode, encoded_counters, encoded_fault
 from aiojobs_engine.core.state import FINAL
 from aiojobs_engine.ports.backend import Settlement
@@ -52,7 +52,7 @@ def _group(alike: Sequence[Settlement]) -> tuple[Any, ...]:
     first = alike[0]
     events = [encode(each.event) for each in alike]
     return (
-        [str(each.lease.ref) for each in alike],
+        [str(each.lease.ref & PLACE) for each in alike],
         first.lease.token,
         CODES[first.status],
         first.attempts,
@@ -65,7 +65,7 @@ def _group(alike: Sequence[Settlement]) -> tuple[Any, ...]:
 def _encoded(settlement: Settlement) -> tuple[Any, ...]:
     lease, result, ends = settlement.lease, settlement.result, settlement.result_until
     return (
-        str(lease.ref),
+        str(lease.ref & PLACE),
         lease.token,
         CODES[settlement.status],
         settlement.attempts,

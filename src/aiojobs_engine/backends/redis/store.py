@@ -9,9 +9,11 @@ import msgspec
 
 from aiojobs_engine.backends.redis.control import RedisControl
 from aiojobs_engine.backends.redis.cron import RedisCron
+from aiojobs_engine.backends.redis.examiner import RedisExaminer
 from aiojobs_engine.backends.redis.executions import RedisExecutions
 from aiojobs_engine.backends.redis.home import Home
 from aiojobs_engine.backends.redis.inspector import RedisInspector
+from aiojobs_engine.backends.redis.keys import PLACE
 from aiojobs_engine.backends.redis.limits import RedisLimits
 from aiojobs_engine.backends.redis.rows import (
     counters_of,
@@ -53,7 +55,9 @@ for _flags in range(8):
         )
 
 
-class HomeStore(RedisControl, RedisCron, RedisExecutions, RedisInspector, RedisLimits, RedisStream):
+class HomeStore(
+    RedisControl, RedisCron, RedisExaminer, RedisExecutions, RedisInspector, RedisLimits, RedisStream
+):
     """All seven Protocols of the port in one home; who makes it opens and closes the client."""
 
     def __init__(self, home: Home, *, clock: Clock) -> None:
@@ -109,7 +113,7 @@ class HomeStore(RedisControl, RedisCron, RedisExecutions, RedisInspector, RedisL
                 continue
             home.told(reply[2])
             if not reply[3]:
-                return _claims(reply)
+                return _claims(reply, home.mark)
         return []
 
     async def wait(self, watch: Watch, timeout: float) -> None:
@@ -118,26 +122,35 @@ class HomeStore(RedisControl, RedisCron, RedisExecutions, RedisInspector, RedisL
         deadline = self._clock.monotonic() + timeout
         async with home.bell.listening([f"{home.prefix}wake"]) as wake:
             while home.client.is_open:
-                is_claimable, opens_in = await home.run("waiting", home.watched(watch))
-                if is_claimable < 0:
-                    home.learn(opens_in)
-                    continue
+                opens_in = await self.claimable_in(watch)
                 left = deadline - self._clock.monotonic()
-                if is_claimable or left <= 0:
+                if opens_in == 0 or left <= 0:
                     return
-                await wake.wait(left if opens_in < 0 else min(left, max(0.001, opens_in / 1000)))
+                await wake.wait(left if opens_in is None else min(left, opens_in))
+
+    async def claimable_in(self, watch: Watch) -> float | None:
+        """Seconds until a claim would find something, 0 when it would now, None when time brings nothing."""
+        home = self._home
+        while True:
+            is_claimable, opens_in = await home.run("waiting", home.watched(watch))
+            if is_claimable < 0:
+                home.learn(opens_in)
+            elif is_claimable:
+                return 0
+            else:
+                return None if opens_in < 0 else max(0.001, opens_in / 1000)
 
     async def begin(self, leases: Sequence[Lease]) -> None:
         """Note that jobs which were claimed ahead run now; see the port."""
         if leases:
-            places = [str(lease.ref) for lease in leases]
+            places = [str(lease.ref & PLACE) for lease in leases]
             await self._home.run("begin", (places, [lease.token for lease in leases]))
 
     async def extend(self, leases: Sequence[Lease], lease: float) -> list[LeaseStatus]:
         """Let leases end `lease` seconds from now; see the port."""
         if not leases:
             return []
-        places = [str(held.ref) for held in leases]
+        places = [str(held.ref & PLACE) for held in leases]
         request = (round(lease * 1000), places, [held.token for held in leases])
         return [_ANSWERS[flags] for flags in await self._home.run("extend", request)]
 
@@ -167,12 +180,16 @@ class HomeStore(RedisControl, RedisCron, RedisExecutions, RedisInspector, RedisL
         self._home.told(reply[0])
         places, states, bodies, lost, started = (reply[1 + part :: 5] for part in range(5))
         rows = zip(places, states, bodies, lost, started, strict=True)
-        return [_lost(int(place), state, body, by.decode(), begun) for place, state, body, by, begun in rows]
+        mark = self._home.mark
+        return [
+            _lost(int(place) + mark, state, body, by.decode(), begun)
+            for place, state, body, by, begun in rows
+        ]
 
     def _record(self, record: Record, bodies: list[bytes]) -> tuple[Any, ...]:
         children = [(*encoded_job(child, self._home.lanes, bodies), child.total) for child in record.children]
         return (
-            str(record.lease.ref),
+            str(record.lease.ref & PLACE),
             record.lease.token,
             False if record.counters is None else encoded_counters(record.counters),
             False if record.message is None else record.message,
@@ -182,20 +199,20 @@ class HomeStore(RedisControl, RedisCron, RedisExecutions, RedisInspector, RedisL
         )
 
 
-def _claims(reply: list[Any]) -> list[Claim]:
+def _claims(reply: list[Any], mark: int) -> list[Claim]:
     now = Instant(int(reply[1]))
     places, states, bodies = reply[4::3], reply[5::3], reply[6::3]
     envelopes = decode_envelopes([envelope_part(body) for body in bodies])
     return [
-        _fresh(envelope, int(place), now) if not state else _claim(envelope, int(place), state)
+        _fresh(envelope, int(place) + mark, now) if not state else _claim(envelope, int(place) + mark, state)
         for envelope, place, state in zip(envelopes, places, states, strict=True)
     ]
 
 
-def _fresh(envelope: Envelope, place: int, now: Instant) -> Claim:
+def _fresh(envelope: Envelope, ref: int, now: Instant) -> Claim:
     return Claim(
         envelope=envelope,
-        lease=Lease(envelope.id, envelope.queue, 1, place),
+        lease=Lease(envelope.id, envelope.queue, 1, ref),
         attempts=0,
         crashes=0,
         epoch=0,
@@ -204,12 +221,12 @@ def _fresh(envelope: Envelope, place: int, now: Instant) -> Claim:
     )
 
 
-def _claim(envelope: Envelope, place: int, stored: bytes) -> Claim:
+def _claim(envelope: Envelope, ref: int, stored: bytes) -> Claim:
     state = state_of(stored)
     rest = state.extra
     return Claim(
         envelope=envelope,
-        lease=Lease(envelope.id, envelope.queue, state.token, place),
+        lease=Lease(envelope.id, envelope.queue, state.token, ref),
         attempts=state.attempts,
         crashes=state.crashes,
         epoch=rest.epoch,
@@ -221,11 +238,11 @@ def _claim(envelope: Envelope, place: int, stored: bytes) -> Claim:
     )
 
 
-def _lost(place: int, stored: bytes, body: bytes, worker: str, has_started: int) -> Claim:
+def _lost(ref: int, stored: bytes, body: bytes, worker: str, has_started: int) -> Claim:
     envelope = envelope_of(body)
     counters = counters_of_run(state_of(stored), envelope)
     return msgspec.structs.replace(
-        _claim(envelope, place, stored),
+        _claim(envelope, ref, stored),
         counters=counters,
         lost_worker=worker,
         has_started=bool(has_started),

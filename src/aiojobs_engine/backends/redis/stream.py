@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from aiojobs_engine.backends.redis.part import Part
 from aiojobs_engine.core.errors import ConfigError
@@ -14,7 +15,21 @@ Spot = tuple[int, int, int]
 
 _START: Spot = (0, 0, 0)
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})-([0-9]{1,9})", re.ASCII)
-_SKEW_MS = 10_000
+SKEW_MS = 10_000
+
+
+class Entries(NamedTuple):
+    """A slice of the stream of one home.
+
+    Attributes:
+        now: the earliest millisecond that an entry stored from now on may have.
+        newest: the newest event.
+        entries: their names and events.
+    """
+
+    now: int
+    newest: Spot
+    entries: list[tuple[str, list[StoredEvent]]]
 
 
 class RedisStream(Part):
@@ -26,25 +41,38 @@ class RedisStream(Part):
         """At most `limit` events after the cursor, and where to go on."""
         place = _START if after is None else parsed(after)
         limit = max(1, limit)
-        newest, count, *rows = await self._home.run("read_events", (_entry(place), limit + place[2] + 1))
+        found = await self.entries(_entry(place), limit + place[2] + 1)
         if after is not None:
-            _check_not_after(place, newest.decode(), count, after)
+            _check_not_after(place, found.newest, after)
         events: list[StoredEvent] = []
-        for entry, number, body in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
-            name = entry.decode()
-            found = decode_events(body, [f"{name}-{index}" for index in range(number)])
-            events += found[place[2] + 1 :] if after is not None and name == _entry(place) else found
+        for name, held in found.entries:
+            events += held[place[2] + 1 :] if after is not None and name == _entry(place) else held
         shown = events[:limit]
         return shown, shown[-1].event_id if shown else after or cursor_of(_START)
 
     async def tail(self) -> str:
         """The cursor of the newest event."""
-        newest, count, *_ = await self._home.run("read_events", ("+", 1))
-        return f"{newest.decode()}-{max(0, count - 1)}"
+        return cursor_of((await self.entries("+", 1)).newest)
+
+    async def entries(self, first: str, wanted: int) -> Entries:
+        """What is stored from the entry `first` on, until there are `wanted` events."""
+        now, last, newest, count, *rows = await self._home.run("read_events", (first, wanted))
+        at, _, number = newest.decode().partition("-")
+        ending = self._home.ending
+        found: list[tuple[str, list[StoredEvent]]] = []
+        for entry, held, body in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+            name = entry.decode()
+            found.append((name, decode_events(body, [f"{name}-{index}{ending}" for index in range(held)])))
+        ms = max(int(now), int(last.partition(b"-")[0]))
+        return Entries(ms, (int(at), int(number), max(0, count - 1)), found)
+
+    async def fence(self, ms: int) -> None:
+        """Let no more events be stored at the millisecond `ms` or before it."""
+        await self._home.run("fence", ms)
 
     async def since(self, at: Instant) -> str:
         """A cursor before every kept event of `at` or later; clocks may differ by some seconds."""
-        before = (max(0, at - _SKEW_MS), 0, 0)
+        before = (max(0, at - SKEW_MS), 0, 0)
         tail = await self.tail()
         return min(cursor_of(before), tail, key=parsed)
 
@@ -94,13 +122,12 @@ def _entry(place: Spot) -> str:
     return f"{place[0]}-{place[1]}"
 
 
-def _check_not_after(place: Spot, newest: str, count: int, cursor: str) -> None:
+def _check_not_after(place: Spot, last: Spot, cursor: str) -> None:
     """See that the cursor's event can be there.
 
     Raises:
         ConfigError: it is after the newest one.
     """
-    last = parsed(f"{newest}-{max(0, count - 1)}")
     if place[0] and place > last:
         raise ConfigError(
             f"{cursor!r:.80} is no event cursor of this store, whose newest is {cursor_of(last)!r}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 
-_LOG_BYTES = 64 * 1024 * 1024
+LOG_BYTES = 64 * 1024 * 1024
 _Version = tuple[int, ...]
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Alarms:
             size = self._path.with_name(f"{self._path.name}-wal").stat().st_size
         except OSError:
             return
-        if size <= _LOG_BYTES:
+        if size <= LOG_BYTES:
             self._is_long = False
         elif not self._is_long:
             self._is_long = True

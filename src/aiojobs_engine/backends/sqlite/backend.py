@@ -16,6 +16,7 @@ from aiojobs_engine.backends.sqlite.connect import Durability, check_place, conn
 from aiojobs_engine.backends.sqlite.control import SqliteControl
 from aiojobs_engine.backends.sqlite.cron import SqliteCron
 from aiojobs_engine.backends.sqlite.enqueue import encoded, enqueue
+from aiojobs_engine.backends.sqlite.examiner import SqliteExaminer
 from aiojobs_engine.backends.sqlite.executions import SqliteExecutions
 from aiojobs_engine.backends.sqlite.flow import SqliteLimits
 from aiojobs_engine.backends.sqlite.foreign import SqliteForeign
@@ -51,6 +52,7 @@ from aiojobs_engine.ports.clock import Clock
 class SqliteBackend(
     SqliteControl,
     SqliteCron,
+    SqliteExaminer,
     SqliteExecutions,
     SqliteLimits,
     SqliteInspector,

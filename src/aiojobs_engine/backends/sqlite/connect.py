@@ -38,7 +38,7 @@ def check_place(path: Path) -> None:
         )
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         raise ConfigError(f"{path} is read-only; make it writable for this user")
-    if (kind := _file_system(directory)) in _SHARED_FILE_SYSTEMS:
+    if (kind := is_on_network(directory)) is not None:
         _log.warning("%s lies on a network file system (%s), where SQLite's locks don't hold", path, kind)
 
 
@@ -68,6 +68,12 @@ def connect_writer(path: Path, durability: Durability) -> sqlite3.Connection:
 def reader_uri(path: Path) -> str:
     """The URI of a connection that can neither write nor create."""
     return _uri(path, "ro")
+
+
+def is_on_network(directory: Path) -> str | None:
+    """The kind of its file system where others share that over a network, else None."""
+    kind = _file_system(directory)
+    return kind if kind in _SHARED_FILE_SYSTEMS else None
 
 
 def _uri(path: Path, mode: str) -> str:

@@ -6,10 +6,11 @@ import msgspec
 
 from aiojobs_engine.backends.sqlite.base import Part
 from aiojobs_engine.backends.sqlite.enqueue import Encoded, add_chunks, encoded
-from aiojobs_engine.backends.sqlite.flows import abandon, finish, rejoin
+from aiojobs_engine.backends.sqlite.flows import abandon, finish
 from aiojobs_engine.backends.sqlite.ledger import JobRow, Ledger
 from aiojobs_engine.backends.sqlite.moves import cancel, pause, resume, retry
 from aiojobs_engine.backends.sqlite.removal import prune, remove, remove_family, with_running_chunks
+from aiojobs_engine.backends.sqlite.revival import rejoin, revive
 from aiojobs_engine.backends.sqlite.rows import decode_bodies
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.envelope import Envelope, decode_envelope
@@ -126,9 +127,12 @@ def _retry(tx: Transaction, ids: Sequence[str]) -> list[bool]:
     if retried:
         remove_family(tx, [row.seq for row in retried])
         bodies = dict(decode_bodies(tx.value("envelopes", ids=[row.id for row in retried])))
-        rejoin(ledger, retried)
+        anew: list[JobRow] = []
         for row in retried:
+            anew += rejoin(ledger, row)
             retry(ledger, row, decode_envelope(bodies[row.id]))
+            anew.append(row)
+        revive(ledger, anew)
         ledger.store()
     return [row is not None for row in answers]
 

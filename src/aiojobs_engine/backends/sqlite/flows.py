@@ -44,24 +44,6 @@ def abandon(ledger: Ledger, seqs: Sequence[int]) -> None:
         finish(ledger)
 
 
-def rejoin(ledger: Ledger, members: Sequence[JobRow]) -> None:
-    """Take jobs that start anew back into their batches, or out of those that take them no more."""
-    leaving: list[int] = []
-    for member in members:
-        batch = ledger.get(member.parent)
-        if batch is None:
-            continue
-        if batch.status is Status.WAITING and not batch.cancelling:
-            batch.open_chunks += 1
-            batch.failed -= 1
-            ledger.changed(batch)
-        else:
-            member.parent = None
-            leaving.append(member.seq)
-    if leaving:
-        ledger.tx.run("leave_batch", seqs=leaving)
-
-
 def failed_members(ledger: Ledger, row: JobRow) -> int:
     """How many members of a batch have failed; 0 of other jobs."""
     return row.failed if ledger.is_batch(row) else 0
@@ -94,20 +76,26 @@ def _answer(ledger: Ledger, formers: Mapping[int, JobRow], *, are_removed: bool 
     found = _waiting(ledger.tx.value("needs_of", seqs=list(formers)))
     ledger.load(waiting.dependent for waiting in found)
     known: list[int] = []
+    lost: list[tuple[int, int]] = []
     for waiting in found:
         former, dependent = formers[waiting.job], ledger.get(waiting.dependent)
         is_met = False if are_removed else _is_met(ledger, former, waiting.when)
         if is_met is None:
             continue
-        known.append(waiting.need)
         former.needed -= 1
         ledger.changed(former)
+        if dependent is None or is_met or are_removed:
+            known.append(waiting.need)
+        else:
+            lost.append((waiting.need, dependent.epoch))
         if dependent is None:
             continue
         if is_met:
             _meet(ledger, dependent)
         elif dependent.needs:
             give_up(ledger, dependent, unmet(former.id, None if are_removed else former.status))
+    if lost:
+        ledger.tx.run("lose_needs", rows=lost)
     if known:
         ledger.tx.run("delete_needs", needs=known)
 

@@ -130,7 +130,7 @@ def _runs(
 
 def _bind(ledger: Ledger, rows: Mapping[str, JobRow], new: Mapping[str, Envelope]) -> None:
     """Note who waits for whom; end what waits for nothing or in vain."""
-    edges: list[tuple[int, int, str]] = []
+    edges: list[tuple[int, int, str, int | None]] = []
     in_vain: list[tuple[JobRow, JobRow]] = []
     batches: list[JobRow] = []
     for envelope in new.values():
@@ -146,12 +146,13 @@ def _bind(ledger: Ledger, rows: Mapping[str, JobRow], new: Mapping[str, Envelope
             former = rows[need.job_id]
             is_met = verdict(need.when, former.status, failed_members=failed_members(ledger, former))
             if is_met is None:
-                edges.append((former.seq, row.seq, need.when))
+                edges.append((former.seq, row.seq, need.when, None))
                 row.needs += 1
                 former.needed += 1
                 ledger.changed(row)
                 ledger.changed(former)
             elif is_met is False:
+                edges.append((former.seq, row.seq, need.when, row.epoch))
                 in_vain.append((row, former))
     if edges:
         ledger.tx.run("add_needs", rows=edges)

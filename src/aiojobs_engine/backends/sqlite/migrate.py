@@ -10,7 +10,7 @@ from aiojobs_engine.backends.sqlite.sql import migration, sql
 from aiojobs_engine.core.errors import SchemaMismatch
 
 APPLICATION_ID = 0x61696F6A  # "aioj"
-SCHEMA = 8
+SCHEMA = 9
 _TRIES = 100
 _TRY_SECONDS = 0.05
 

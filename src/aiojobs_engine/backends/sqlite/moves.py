@@ -36,7 +36,11 @@ def pause(ledger: Ledger, row: JobRow) -> bool:
 
 
 def resume(ledger: Ledger, row: JobRow) -> bool:
-    """Let a paused job be claimed again; whether the table allows it."""
+    """Let a paused job be claimed again, or a running one go on; whether there was a pause."""
+    if row.status is Status.PROCESSING and row.pausing:
+        row.pausing = 0
+        ledger.changed(row)
+        return True
     if (row.status, Trigger.RESUME) not in TRANSITIONS:
         return False
     ledger.move(row, Status.PENDING)

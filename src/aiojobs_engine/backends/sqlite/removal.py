@@ -101,7 +101,7 @@ def _ended(tx: Transaction, statuses: Sequence[int], share: int) -> _Found:
 def _delete(tx: Transaction, seqs: Sequence[int]) -> None:
     if seqs:
         tx.run("delete_failures", seqs=seqs)
-        tx.run("drop_needs", seqs=seqs)
+        tx.run("forget_needs", seqs=seqs)
         tx.run("delete_tags", seqs=seqs)
         tx.run("delete_bodies", seqs=seqs)
         tx.run("delete_jobs", seqs=seqs)

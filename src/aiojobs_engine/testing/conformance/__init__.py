@@ -42,6 +42,7 @@ _THEMES = (
     "race",
     "record",
     "rescue",
+    "revival",
     "room",
     "settle",
     "stage",
@@ -71,6 +72,7 @@ from aiojobs_engine.testing.conformance.prune import PruneContract  # noqa: E402
 from aiojobs_engine.testing.conformance.race import RaceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.record import RecordContract  # noqa: E402
 from aiojobs_engine.testing.conformance.rescue import RescueContract  # noqa: E402
+from aiojobs_engine.testing.conformance.revival import RevivalContract  # noqa: E402
 from aiojobs_engine.testing.conformance.room import RoomContract  # noqa: E402
 from aiojobs_engine.testing.conformance.settle import SettleContract  # noqa: E402
 from aiojobs_engine.testing.conformance.unique import ReplaceContract, UniqueContract  # noqa: E402
@@ -101,6 +103,7 @@ __all__ = [
     "RecordContract",
     "ReplaceContract",
     "RescueContract",
+    "RevivalContract",
     "RoomContract",
     "SettleContract",
     "UniqueContract",
@@ -114,6 +117,7 @@ class BackendContract(
     ReplaceContract,
     ClaimContract,
     LimitContract,
+    RevivalContract,
     RoomContract,
     KeyLimitContract,
     FairContract,

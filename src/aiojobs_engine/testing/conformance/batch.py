@@ -169,11 +169,13 @@ class BatchContract(Contract):
         assert (await stage.status("batch")).status is Status.COMPLETED
         assert await stage.is_at("sorry") == [Status.PROCESSING]
 
-    async def test_a_member_that_is_replayed_too_late_runs_outside_of_the_batch(self, stage: Stage) -> None:
+    async def test_a_member_of_a_cancelled_batch_is_replayed_outside_of_it(self, stage: Stage) -> None:
         first, second = await _batch(stage)
         await stage.settle(first, Status.FAILED)
-        await stage.settle(second, Status.COMPLETED)
+        await stage.backend.cancel(["batch"])
+        await stage.settle(second, Status.CANCELLED)
         ended = await stage.status("batch")
+        assert ended.status is Status.CANCELLED
 
         assert await stage.backend.retry(["m1"]) == [True]
         await stage.settle(await stage.take_one(), Status.COMPLETED)

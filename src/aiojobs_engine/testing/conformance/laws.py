@@ -8,6 +8,7 @@ from aiojobs_engine.core.events import TERMINAL_EVENTS, JobCreated, JobRetrying,
 from aiojobs_engine.core.state import FINAL, TRANSITIONS, Status, Trigger
 from aiojobs_engine.core.status import JobStatus
 from aiojobs_engine.ports.backend import Store
+from aiojobs_engine.ports.checkup import Examinable
 from aiojobs_engine.testing.clock import ManualClock
 from aiojobs_engine.testing.conformance.stage import Stage
 
@@ -31,6 +32,9 @@ async def check_laws(backend: Store, clock: ManualClock) -> None:
     for life in _lives(events).values():
         _check_life(life)
     _check_end(jobs, events)
+    if isinstance(backend, Examinable):
+        wrong = [finding for finding in await backend.examine() if finding.severity == "error"]
+        assert not wrong, wrong
 
 
 def _check_job(job: JobStatus) -> None:

@@ -320,6 +320,20 @@ class SettleContract(Contract):
         assert await stage.is_at("a") == [status]
         assert len(await stage.told("a")) == 3
 
+    async def test_a_pause_can_be_taken_back_before_the_run_heeds_it(self, stage: Stage) -> None:
+        claim = await stage.start("a")
+        await stage.backend.pause(["a"])
+        before = await stage.told("a")
+
+        assert await stage.backend.resume(["a", "a"]) == [True, False]
+
+        (answer,) = await stage.backend.extend([claim.lease], 30)
+        assert (answer.held, answer.pausing) == (True, False)
+        assert await stage.told("a") == before
+        assert await stage.is_at("a") == [Status.PROCESSING]
+        await stage.settle(claim, Status.PENDING)
+        assert await stage.is_at("a") == [Status.PENDING]
+
     async def test_a_request_does_not_outlive_its_run(self, stage: Stage) -> None:
         claim = await stage.start("a")
         await stage.backend.pause(["a"])

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---[[ Makes paused jobs pending again.
+--[[ Makes paused jobs pending again, and takes back pauses that runs have not heeded.
 
 Uses base, ledger, limits, flow.
 Request  ids
@@ -12,6 +12,10 @@ for index = 1, #request do
   if job and job.code == PAUSED then
     move(job, PENDING)
     tell('JobInterrupted', job)
+    answers[index] = 1
+  elseif job and job.code == PROCESSING and job.x.pausing then
+    job.x.pausing = nil
+    change(job)
     answers[index] = 1
   end
 end

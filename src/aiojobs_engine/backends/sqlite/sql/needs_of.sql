@@ -2,6 +2,6 @@
 SELECT json_group_array(json_array(need, job, dependent, whether))
 FROM (
     SELECT needs.need, needs.job, needs.dependent, needs.whether
-    FROM json_each(:seqs) CROSS JOIN needs ON needs.job = value
+    FROM json_each(:seqs) CROSS JOIN needs ON needs.job = value AND needs.lost IS NULL
     ORDER BY needs.need
 )

@@ -273,7 +273,8 @@ end
 -- Why a job was cancelled that waited for another one; without a code that one was removed.
 local function unmet(job, code)
   local how = code and 'ended as ' .. NAMES[code] or 'was removed'
-  return '{"type":"dependency","message":"the job ' .. id_of(job) .. ' ' .. how .. '","reason":"dependency"}'
+  return '{"type":"' .. (code and 'dependency' or 'removed') .. '","message":"the job ' .. id_of(job) .. ' ' .. how
+    .. '","reason":"dependency"}'
 end
 
 -- The jobs that wait for one, each with the end that it waits for; nobody waits for it any more.
@@ -308,6 +309,11 @@ local function meet(job)
   move(job, is_due and PENDING or SCHEDULED)
 end
 
+-- Notes in which of its epochs a job was cancelled because another one ended as it did.
+local function lose(former, job)
+  redis.call('ZADD', P .. 'lost:' .. former.seq, 0, job.seq .. ':' .. (job.x.epoch or 0))
+end
+
 local function give_up(job, why)
   job.x.error = why
   cancel_waiting(job)
@@ -319,14 +325,13 @@ follow = function()
     local former = table.remove(looked_at)
     for _, each in ipairs(take_dependents(former)) do
       local job, is_met = ledger[each[1]], verdict(each[2], former)
-      if job and job.x.needs then
-        if is_met == nil then
-          wait_for(job, each[2], former)
-        elseif is_met then
-          meet(job)
-        else
-          give_up(job, unmet(former, former.code))
-        end
+      if job and is_met == nil then
+        wait_for(job, each[2], former)
+      elseif job and is_met and job.x.needs then
+        meet(job)
+      elseif job and not is_met then
+        if job.x.needs then give_up(job, unmet(former, former.code)) end
+        lose(former, job)
       end
     end
   end
@@ -351,7 +356,7 @@ local function remove(job)
   redis.call('HDEL', STATE, job.seq)
   redis.call('HDEL', BODY, job.seq)
   redis.call('DEL', P .. 'chunks:' .. job.seq, P .. 'rows:' .. job.seq, P .. 'faults:' .. job.seq,
-    P .. 'dependents:' .. job.seq)
+    P .. 'dependents:' .. job.seq, P .. 'lost:' .. job.seq)
   job.removed = true
   ledger[job.seq] = false
 end

@@ -28,6 +28,7 @@ local function add_linked(given)
     job.x.needs, job.x.error = open > 0 and open or nil, why
     for _, each in ipairs(formers) do
       if each[3] == nil then wait_for(job, each[2], each[1]) end
+      if each[3] == false then lose(each[1], job) end
     end
   end
   return job

@@ -1,0 +1,278 @@
+"""What `doctor` finds in Redis: each kind of orphan is planted, and nothing is found where nothing is."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from aiojobs_engine.backends.redis import RedisBackend
+from aiojobs_engine.backends.redis.address import read_address
+from aiojobs_engine.core.envelope import Need
+from aiojobs_engine.core.needs import When
+from aiojobs_engine.core.state import Status
+from aiojobs_engine.core.uniqueness import UniqueKey
+from aiojobs_engine.ports.checkup import Finding
+from aiojobs_engine.runtime.system_clock import SystemClock
+from aiojobs_engine.testing.clock import ManualClock
+from aiojobs_engine.testing.conformance.stage import Stage
+from tests.servers.fixtures import documented_rule, narrow
+from tests.servers.server import Server
+
+
+class World(NamedTuple):
+    """A store with a job of every standing, and its server's bare commands; `KEY` stands before key names."""
+
+    stage: Stage
+    server: Server
+    prefix: str
+
+    def run(self, command: str, key: str, *words: object) -> Any:
+        return self.server.run(command, self.prefix + key, *words)
+
+    def place(self, job_id: str) -> str:
+        return str(int(self.run("ZSCORE", "jobs", job_id)))
+
+    def lane(self, job_id: str) -> str:
+        """The lane of a pending job."""
+        place = self.place(job_id)
+        lanes: list[bytes] = self.run("HKEYS", "lanes")
+        (lane,) = [
+            name.decode() for name in lanes if self.run("ZSCORE", f"lane:{name.decode()}", place) is not None
+        ]
+        return lane
+
+    async def errors(self) -> list[Finding]:
+        backend = self.stage.backend
+        assert isinstance(backend, RedisBackend)
+        return [finding for finding in await backend.examine() if finding.severity == "error"]
+
+
+@pytest.fixture
+async def world(servers: dict[str, Server], valkey_url: str, prefix: str) -> AsyncIterator[World]:
+    clock = ManualClock()
+    backend = RedisBackend(read_address(valkey_url), clock=SystemClock(), stamps=clock)
+    await backend.open()
+    stage = Stage(backend, clock)
+    await stage.plan("bulk", chunks=2)
+    await stage.put("running", queue="other")
+    await stage.take_one(queues=["other"])
+    await stage.put("ended", queue="other")
+    ended = await stage.take_one(queues=["other"])
+    await stage.settle(ended, Status.COMPLETED, result=b"1", result_until=stage.after(60))
+    await stage.put("later", scheduled_at=stage.after(60), expires_at=stage.after(90))
+    await stage.put("unique", unique=UniqueKey(key="k"))
+    await stage.put("dependent", needs=(Need("later", When.SUCCESS),))
+    await stage.limit(type="work", by_key=True, concurrency=1)
+    await stage.put("keyed", "held", limit_key="x")
+    await stage.put("fair", fair_key="me")
+    await stage.put("pending")
+    yield World(stage, servers["valkey"], f"{prefix}:{{{prefix}}}:")
+    await backend.close()
+
+
+async def test_nothing_is_found_where_nothing_is(world: World) -> None:
+    assert await world.errors() == []
+
+
+Plant = Callable[[World], object]
+
+
+def _from_lane(world: World) -> None:
+    lane, place = world.lane("pending"), world.place("pending")
+    world.run("ZREM", f"lane:{lane}", place)
+
+
+PLANTED: dict[str, tuple[Plant, str]] = {
+    "a job without a body": (
+        lambda world: world.run("HDEL", "body", world.place("pending")),
+        "lost their envelope and can't run: 1 (pending)",
+    ),
+    "a damaged body": (
+        lambda world: world.run("HSET", "body", world.place("pending"), "x"),
+        "can't be read: 1 (pending)",
+    ),
+    "a damaged state": (
+        lambda world: world.run("HSET", "state", world.place("running"), "\xff"),
+        "can't be read: 1 (running)",
+    ),
+    "a pending job on no lane": (
+        _from_lane,
+        "missing on their lane, where workers look for them: 1 (pending)",
+    ),
+    "a held job that is parked nowhere": (
+        lambda world: world.run(
+            "DEL", "parked:" + next(name.decode() for name in world.run("HKEYS", "lines"))
+        ),
+        "missing on their lane, where workers look for them: 1 (held)",
+    ),
+    "a job for later that never becomes due": (
+        lambda world: world.run("ZREM", "due", world.place("later")),
+        "missing among those that become due, and never will: 1 (later)",
+    ),
+    "a running job without a lease": (
+        lambda world: world.run("ZREM", "leases", world.place("running")),
+        "have no lease that could run out, so nobody takes them over: 1 (running)",
+    ),
+    "an ended job that is never pruned": (
+        lambda world: world.run("ZREM", "ended:6", world.place("ended")),
+        "missing among those that are pruned, and stay for ever: 1 (ended)",
+    ),
+    "a job that never expires": (
+        lambda world: world.run("ZREM", "expiring", world.place("later")),
+        "missing among those that do: 1 (later)",
+    ),
+    "a result that is never dropped": (
+        lambda world: world.run("ZREM", "kept", world.place("ended")),
+        "missing among those that are dropped in time: 1 (ended)",
+    ),
+    "a unique job that keeps nobody out": (
+        lambda world: world.run("DEL", "uniques"),
+        "keeps others of their key out: 1 (unique)",
+    ),
+    "a chunk that its parent lost": (
+        lambda world: world.run("ZREM", f"chunks:{world.place('bulk')}", world.place("bulk:1")),
+        "are unknown to the job that they belong to: 1 (bulk:1)",
+    ),
+    "a parent that counts wrongly": (
+        lambda world: world.run("ZADD", f"chunks:{world.place('bulk')}", 0, world.place("pending")),
+        "count their chunks or members wrongly, and may never end: 1 (bulk)",
+    ),
+    "a body without a job": (
+        lambda world: world.run("HSET", "body", "7", "x"),
+        "`body` belong to no job: 1 (7)",
+    ),
+    "a state without a job": (
+        lambda world: world.run("HSET", "state", "7", "x"),
+        "`state` belong to no job: 1 (7)",
+    ),
+    "an entry of a lane without a job": (
+        lambda world: world.run("ZADD", f"lane:{world.lane('pending')}", 0, "7"),
+        "`lane` belong to no job: 1 (7)",
+    ),
+    "a running job on a lane": (
+        lambda world: world.run("ZADD", f"lane:{world.lane('pending')}", 0, world.place("running")),
+        "`lane` name jobs whose state says that they stand elsewhere: 1",
+    ),
+    "an entry of due without a job": (
+        lambda world: world.run("ZADD", "due", 0, "7"),
+        "`due` belong to no job: 1 (7)",
+    ),
+    "a pending job that is leased": (
+        lambda world: world.run("ZADD", "leases", 9e15, world.place("pending")),
+        "`leases` name jobs whose state says that they stand elsewhere: 1",
+    ),
+    "a pending job among the ended": (
+        lambda world: world.run("ZADD", "ended:8", 0, world.place("pending")),
+        "`ended` name jobs whose state says that they stand elsewhere: 1",
+    ),
+    "an ended job that may expire": (
+        lambda world: world.run("ZADD", "expiring", 9e15, world.place("ended")),
+        "`expiring` name jobs whose state says that they stand elsewhere: 1",
+    ),
+    "a result of no job": (
+        lambda world: world.run("ZADD", "kept", 9e15, "7"),
+        "`kept` belong to no job: 1 (7)",
+    ),
+    "a key that no job has": (
+        lambda world: world.run("ZADD", "uniques", 0, "abc:7"),
+        "`uniques` belong to no job: 1 (abc:7)",
+    ),
+    "chunks of no job": (
+        lambda world: world.run("ZADD", "chunks:7", 0, "8"),
+        "`chunks` belong to no job: 1 (8)",
+    ),
+    "someone who waits for a job that is gone": (
+        lambda world: world.run("ZADD", "dependents:7", 0, f"{world.place('pending')}:success"),
+        "`dependents` belong to no job: 1 (",
+    ),
+    "failed rows of no job": (
+        lambda world: world.run("ZADD", "rows:7", 1, "1"),
+        "`rows` belong to no job: 1 (1)",
+    ),
+    "histories of failed rows of no job": (
+        lambda world: world.run("HSET", "faults:7", "1", "x"),
+        "`faults` belong to no job: 1 (1)",
+    ),
+    "an entry that is no text": (
+        lambda world: world.run("ZADD", "due", 0, b"\xff\xfe"),
+        "`due` belong to no job: 1",
+    ),
+    "a tally that says one too many": (
+        lambda world: world.run("HINCRBY", "tally", world.run("HKEYS", "tally")[0].decode(), 1),
+        "the tally says",
+    ),
+    "an unknown key": (lambda world: world.run("SET", "mine", 1), "none of this release's: 1 (mine)"),
+    "a lane that nobody knows": (
+        lambda world: world.run("ZADD", "lane:AAAAAAAA", 0, world.place("pending")),
+        "lane, line, queue or cron entry that is not there: 1 (lane:AAAAAAAA)",
+    ),
+    "fires of no cron entry": (
+        lambda world: world.run("LPUSH", "fires:gone", "x"),
+        "lane, line, queue or cron entry that is not there: 1 (fires:gone)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+async def test_what_is_planted_is_found(world: World, name: str) -> None:
+    plant, expected = PLANTED[name]
+    plant(world)
+
+    found = await world.errors()
+
+    assert any(expected in finding.what for finding in found), found
+    assert all(finding.where.startswith(world.prefix) and finding.advice for finding in found)
+
+
+async def test_what_is_late_is_a_warning(world: World) -> None:
+    await world.stage.clock.advance(200)
+    backend = world.stage.backend
+    assert isinstance(backend, RedisBackend)
+
+    warnings = [finding.what for finding in await backend.examine() if finding.severity == "warning"]
+
+    assert any("1 leases ended over a minute ago" in what for what in warnings)
+    assert any("1 jobs have been due for over a minute" in what for what in warnings)
+
+
+async def test_a_user_who_may_not_scan_is_told_what_was_left_out(
+    servers: dict[str, Server], prefix: str
+) -> None:
+    url = narrow(documented_rule(), servers["valkey"], prefix)
+    backend = RedisBackend(read_address(url), clock=SystemClock())
+    await backend.open()
+    (note,) = [finding for finding in await backend.examine() if finding.severity == "note"]
+    assert "may not scan" in note.what
+
+    servers["valkey"].run("ACL", "SETUSER", f"jobs-{prefix}", *documented_rule("acl-doctor"))
+    assert [finding for finding in await backend.examine() if finding.severity != "warning"] == []
+    await backend.close()
+
+
+async def test_a_server_with_wrong_settings_is_told(own_server: Server) -> None:
+    backend = RedisBackend(read_address(f"{own_server.url}?any_eviction=true"), clock=SystemClock())
+    await backend.open()
+    assert await backend.examine() == []
+
+    own_server.run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru", "maxmemory", "1mb", "appendonly", "no")
+    found = {finding.what.partition(",")[0]: finding.severity for finding in await backend.examine()}
+    used = next(what for what in found if "of maxmemory" in what)
+
+    assert found == {
+        "maxmemory-policy is allkeys-lru": "error",
+        used: "warning",
+        "appendonly is off": "warning",
+    }
+    await backend.close()
+
+
+async def test_clocks_that_differ_are_told(valkey_url: str) -> None:
+    clock = ManualClock()
+    backend = RedisBackend(read_address(valkey_url), clock=clock)
+    await backend.open()
+
+    found = [finding for finding in await backend.examine() if "clock" in finding.what]
+
+    assert [finding.severity for finding in found] == ["warning"]
+    assert "s ahead of this one" in found[0].what
+    await backend.close()
