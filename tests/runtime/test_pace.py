@@ -132,3 +132,32 @@ async def test_jobs_that_a_dead_worker_had_claimed_ahead_are_charged_nothing() -
 
     assert crashes == [1] * 5 + [0] * 5
     assert attempts == [2] * 5 + [1] * 5
+
+
+async def test_a_job_claimed_ahead_that_runs_is_told_to_the_store_so_that_its_crash_counts() -> None:
+    world = one_slot()
+
+    @world.registry.job()
+    async def quick(number: int) -> None: ...
+
+    @world.registry.job()
+    async def short() -> None:
+        await world.clock.sleep(0.001)
+
+    @world.registry.job(timeout=0)
+    async def long() -> None:
+        await asyncio.Event().wait()
+
+    async with world.running() as worker:
+        await warmed_up(world, quick)
+        await world.push(short.job())
+        running = await world.push(long.job())
+        await world.clock.rest()
+        assert len(worker._slots.ahead) == 1
+        await world.clock.advance(0.05)
+        for agent in ("heartbeat", "guard", "rescuer"):  # as if the process stood still
+            await worker._agents.stop(agent)
+        await world.clock.advance(11)
+        claims = await world.store.rescue("other", 10, 1000.0)
+
+    assert [(claim.envelope.id, claim.has_started) for claim in claims] == [(running, True)]
