@@ -1,4 +1,4 @@
-"""What each thing that follows the jobs costs: bare, events, logs to a file, metrics, recorded spans."""
+"""What each thing that follows the jobs costs: events, logs and execution logs, metrics, recorded spans."""
 
 from dataclasses import dataclass, field
 
@@ -8,6 +8,10 @@ from harness.figures import Figure, Options, Scenario, figure, main
 from harness.place import new_place
 
 _SILENT = {"AIOJOBS_LISTENERS__LOG": "false", "AIOJOBS_LISTENERS__BROADCAST": "false"}
+
+
+def _logged(handler: str) -> dict[str, str]:
+    return {"AIOJOBS_EXECUTION_LOG__HANDLERS": f'["{handler}"]'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ _VARIANTS = (
     _Variant("every event heard by a listener", {**_SILENT, "BENCHMARK_FOLLOWED": "listener"}),
     _Variant("a line per job in a log file", {}, ("-v",)),
     _Variant("the same in JSON", {}, ("-v", "--log-format", "json")),
+    _Variant("execution log to NDJSON files", {**_SILENT, **_logged("file")}),
+    _Variant("execution log to the database", {**_SILENT, **_logged("database")}),
     _Variant("metrics", _SILENT, ("--metrics-port", "0")),
     _Variant("recorded spans", {**_SILENT, "BENCHMARK_FOLLOWED": "spans"}),
     _Variant(

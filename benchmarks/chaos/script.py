@@ -66,6 +66,7 @@ class Script:
         found = verdict.recoveries
         slowest, usual = within(found.alone, 1.0), within(found.alone, 0.99)
         again, beside = within(found.struck_again, 1.0), within(found.beside_stops, 1.0)
+        held_up = within(found.beside_stops, 0.99)
         is_kept = within(found.alone, self.share) <= options.goal
         goal = f"goal {options.goal:g} s {'met' if is_kept else 'MISSED'}"
         lines = [
@@ -77,9 +78,9 @@ class Script:
             f"{verdict.imports} imports, seen {verdict.reads:,} times",
             ", ".join(f"{law} {verdict.count(law)}" for law in LAWS),
             f"{verdict.held} jobs in hand of killed workers, {found.gone} of them were out of crashes",
-            f"run again within {slowest:.2f} s, p99 {usual:.2f} s ({goal})",
+            f"{len(found.alone):,} run again within {slowest:.2f} s, p99 {usual:.2f} s ({goal})",
             f"{len(found.struck_again)} struck twice on the way, within {again:.2f} s of the first kill",
-            f"within {beside:.2f} s while another worker or the server stood still",
+            f"{len(found.beside_stops):,} within {beside:.2f} s, p99 {held_up:.2f} s, beside a stop",
             f"{verdict.unexplained} leases lost by workers that nobody had struck",
             f"{verdict.gave_up} workers gave up when they started",
         ]

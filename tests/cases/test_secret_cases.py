@@ -1,12 +1,12 @@
 """X19: canaries planted in payloads, errors, URLs and results are found in nothing that is shown."""
 
+import asyncio
 import json
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from io import StringIO
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from aiojobs_engine import Discard, Engine, JobContext, JobEvent, Retry, Secret
+from aiojobs_engine import Discard, Engine, ExecutionRecord, JobContext, JobEvent, Retry, Secret
+from aiojobs_engine.core import metrics
+from aiojobs_engine.core.metrics import CATALOGUE
 from aiojobs_engine.events.listeners.broadcast import Channel, Hub
+from aiojobs_engine.events.listeners.notify import body_of
+from aiojobs_engine.telemetry.collectors import InMemoryCollector
 from aiojobs_engine.telemetry.tracing import OtelTracing
 
 CANARY = "c4n4rYw1thT33th"
@@ -30,7 +34,7 @@ PLANTED = f"{TOKEN} {JWT} Bearer {CANARY * 2} {URLS} {PEM} password={CANARY}"
 APP = f"""
 from aiojobs_engine import Discard, Engine, JobContext, Retry, Secret
 
-engine = Engine("sqlite:///jobs.db", config={{"execution_log": {{"handlers": ["file"]}}}})
+engine = Engine("sqlite:///jobs.db", config={{"execution_log": {{"handlers": ["file", "database"]}}}})
 PLANTED = {PLANTED!r}
 
 
@@ -97,30 +101,32 @@ def test_no_canary_is_found_in_what_the_command_line_the_worker_and_the_log_show
     ]
     shown += [cli("dispatch", "app:engine", "nothing", json.dumps(ARGUMENTS))]
     shown += [cli("jobs", "list", "--url", f"redis://:{CANARY}@127.0.0.1:1/0")]
+    with (tmp_path / "aiojobs.toml").open("w") as file:
+        file.write('execution_log.handlers = ["database"]')
+    shown += [cli("executions", "--url", "sqlite:///jobs.db", *more) for more in ([], ["--json"])]
     written = "".join(path.read_text() for path in (tmp_path / "aiojobs-executions").iterdir())
 
     assert '"status":"failed"' in written
+    assert '"status": "failed"' in shown[-1]
     assert "RuntimeError" in "".join(shown)
     assert all("Traceback" not in text or "RuntimeError" in text for text in shown)
     assert [text for text in (*shown, written) if CANARY in text] == []
 
 
 @pytest.mark.case("X19")
-async def test_no_canary_is_found_in_statuses_events_listeners_spans_and_logs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_no_canary_is_found_in_statuses_events_listeners_spans_figures_and_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shown: list[str] = []
-    engine = Engine("sqlite:///jobs.db")
+    figures = InMemoryCollector()
+    config = {"listeners": {"notify": True}, "execution_log": {"handlers": ["database", "own"]}}
+    engine = Engine("sqlite:///jobs.db", metrics=figures, config=config)
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     _follow_with(monkeypatch, provider)
-    log = StringIO()
-    handler = logging.StreamHandler(log)
-    logger = logging.getLogger("aiojobs_engine")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    caplog.set_level(logging.INFO, "aiojobs_engine")
 
     @engine.job(name="leaks", retry=Retry.none())
     async def leaks(ctx: JobContext, text: str, key: Secret[str]) -> None:
@@ -135,6 +141,17 @@ async def test_no_canary_is_found_in_statuses_events_listeners_spans_and_logs(
     async def hear(event: JobEvent) -> None:
         shown.append(f"{event!r} {msgspec.json.encode(event)!r}")
 
+    @engine.recipients
+    async def by_webhook(event: JobEvent) -> list[object]:
+        shown.append(body_of(event).decode())
+        notified.set()
+        return []
+
+    @engine.execution_handler("own")
+    async def own(records: Sequence[ExecutionRecord]) -> None:
+        shown.extend(f"{each!r}" for each in records)
+
+    notified = asyncio.Event()
     async with engine.running():
         hub = Hub(engine.store, engine.clock, engine.settings)
         async with hub.connected([Channel("all")]) as client:
@@ -149,16 +166,22 @@ async def test_no_canary_is_found_in_statuses_events_listeners_spans_and_logs(
                 status = await handle.status()
                 shown.append(f"{status.error!r} {status.message!r}")
             shown += [frame.data.decode() for frame in await client.next(1)]
+        await asyncio.wait_for(notified.wait(), 20)
         stored, _ = await engine.store.read(None, 1000)
         shown.append(repr(stored))
-    logger.removeHandler(handler)
-    logger.setLevel(logging.NOTSET)
+    async with engine:
+        history = await engine.executions.history()
+    shown.append(repr(history))
+    shown += [repr(figures.numbers(metric)) + repr(figures.histograms(metric)) for metric in CATALOGUE]
     provider.shutdown()
     shown += [span.to_json() for span in exporter.get_finished_spans()]
-    shown.append(log.getvalue())
+    shown.append(caplog.text)
 
     assert len(exporter.get_finished_spans()) > 1
-    assert "failed" in log.getvalue()
+    assert {record.type for record in history} == {"leaks", "gives_up"}
+    assert any('"event":"JobFailed"' in text for text in shown)
+    assert figures.value(metrics.FAILURES) == 1
+    assert "failed" in caplog.text
     assert len(shown) > 10
     assert [text for text in shown if CANARY in text] == []
 

@@ -104,6 +104,7 @@ async def test_a_chain_of_entries_fires_in_its_order_whatever_their_names_are(st
     assert [await stand.end_all() for _ in range(3)] == [[stand.id(name, 5)] for name in "cba"]
 
 
+@pytest.mark.seed("DJ-195")
 async def test_it_does_not_start_when_that_fails_and_is_skipped_until_that_does_well(stand: Stand) -> None:
     await stand.backend.put_crons(
         [entry("extract", expression="5,15 * * * *"), entry("load", "extract", expression="*/5 * * * *")]

@@ -93,6 +93,7 @@ async def test_an_added_entry_is_stored_changed_and_removed(app: App) -> None:
     assert [status.name async for status in app.engine.cron.list()] == ["five"]
 
 
+@pytest.mark.seed("DJ-197")
 async def test_run_now_dispatches_the_job_of_a_disabled_entry_too(app: App) -> None:
     assert await app.engine.cron.disable("five") == 1
 
@@ -106,6 +107,7 @@ async def test_run_now_dispatches_the_job_of_a_disabled_entry_too(app: App) -> N
     assert (entry.enabled, entry.next_at) == (False, None)
 
 
+@pytest.mark.seed("DJ-196")
 async def test_all_entries_are_disabled_and_enabled_at_once(app: App) -> None:
     await app.engine.cron.add("more", "@daily", "five", args={"number": 1})
 
@@ -210,6 +212,7 @@ async def test_a_test_of_a_user_sees_a_day_of_entries_at_their_moments() -> None
     assert [f"{each:%d %H:%M}" for each in moments] == ["28 01:30", "29 01:00", "30 00:30"]
 
 
+@pytest.mark.seed("DJ-198")
 async def test_a_handler_that_takes_longer_than_the_interval_skips_a_fire() -> None:
     engine = Engine("memory://")
 

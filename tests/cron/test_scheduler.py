@@ -67,6 +67,7 @@ async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await store.close()
 
 
+@pytest.mark.seed("DJ-193")
 @pytest.mark.case("C1")
 @pytest.mark.parametrize("number", [2, 10])
 async def test_any_number_of_schedulers_fires_each_instant_of_an_hour_once(stand: Stand, number: int) -> None:
@@ -132,6 +133,7 @@ async def test_a_fire_whose_answer_is_lost_is_asked_for_again_and_fires_once(*, 
     assert await stand.outcomes() == [("00:05", "fired")]
 
 
+@pytest.mark.seed("DJ-192")
 @pytest.mark.case("C6")
 @pytest.mark.parametrize(
     "policy, expected",

@@ -228,6 +228,20 @@ async def test_clients_of_one_channel_share_what_waits_for_them() -> None:
         (
             Settings(
                 listeners=ListenerSettings(broadcast=False),
+                kinds={"job": OptionSettings(listeners=ListenerOverrides(broadcast=True))},
+            ),
+            ["a", "b"],
+        ),
+        (
+            Settings(
+                kinds={"job": OptionSettings(listeners=ListenerOverrides(broadcast=False))},
+                jobs={"bulk": JobSettings(listeners=ListenerOverrides(broadcast=True))},
+            ),
+            ["b"],
+        ),
+        (
+            Settings(
+                listeners=ListenerSettings(broadcast=False),
                 jobs={"bulk": JobSettings(listeners=ListenerOverrides(broadcast=True))},
             ),
             ["b"],

@@ -1,4 +1,4 @@
-"""Real workers on one SQLite file, and facts to wait for, each with a bound."""
+"""Real workers on one store, and facts to wait for, each with a bound."""
 
 import os
 import signal
@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 import anyio
 
 from aiojobs_engine import Engine
+from aiojobs_engine.backends.redis import RedisBackend
+from aiojobs_engine.backends.redis.address import read_address
 from aiojobs_engine.backends.sqlite import SqliteBackend
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobStatus
@@ -41,10 +43,15 @@ class Done(NamedTuple):
 class Scene:
     """A store, processes that work on it, and what they did."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        """Lie in an SQLite file in `folder`, or on the server of Redis at `url`."""
         self.folder = folder
-        self.url = f"sqlite:///{folder / 'jobs.db'}"
-        self.store = SqliteBackend(folder / "jobs.db", clock=SystemClock(), durability="normal")
+        self.url = url or f"sqlite:///{folder / 'jobs.db'}"
+        self.store: SqliteBackend | RedisBackend = (
+            SqliteBackend(folder / "jobs.db", clock=SystemClock(), durability="normal")
+            if url is None
+            else RedisBackend(read_address(url), clock=SystemClock())
+        )
         self.engine = Engine(backend=self.store, registry=case_app.engine.registry)
         self._log = folder / "log"
         self._started: list[subprocess.Popen[bytes]] = []

@@ -10,11 +10,11 @@ from typing import Any
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def report(script: str, folder: Path, **deeds: float) -> dict[str, Any]:
+def report(script: str, folder: Path, *flags: str, **deeds: float) -> dict[str, Any]:
     """What `benchmarks/<script>` says of a run of so many deeds."""
     options = [word for name, number in deeds.items() for word in (f"--{name}", str(number))]
     ran = subprocess.run(
-        [sys.executable, str(BENCHMARKS / script), *options, "--json"],
+        [sys.executable, str(BENCHMARKS / script), *options, *flags, "--json"],
         capture_output=True,
         text=True,
         check=False,

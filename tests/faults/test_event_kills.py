@@ -18,9 +18,14 @@ KILLS = 3
 JOBS = 600
 
 
+@pytest.fixture(params=["sqlite", "redis"])
+def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
+    is_redis = request.param == "redis"
+    return Scene(tmp_path, request.getfixturevalue("valkey_url") if is_redis else None)
+
+
 @pytest.mark.timeout(180)
-async def test_no_event_of_a_stored_state_is_missing_whenever_its_process_is_killed(tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+async def test_no_event_of_a_stored_state_is_missing_whenever_its_process_is_killed(scene: Scene) -> None:
     followed: list[JobEvent] = []
     ended = 0
 

@@ -37,6 +37,7 @@ def test_probes_close_it_or_open_it_for_longer() -> None:
     assert [circuit.probed(NOW, failed=True) for _ in range(9)][-1] == NOW + 320_000
 
 
+@pytest.mark.seed("DJ-131")
 async def test_a_worker_stops_runs_that_fail_and_goes_on_when_they_do_well() -> None:
     engine = Engine("memory://", config={"worker": {"concurrency": 1}})
     ran: list[float] = []

@@ -71,6 +71,7 @@ async def test_a_queue_is_limited_by_the_configuration() -> None:
     assert gauge.most["all"] == 2
 
 
+@pytest.mark.seed("DJ-130")
 async def test_a_rate_lets_its_number_through_per_time() -> None:
     engine = Engine("memory://")
     work = measured(engine, Gauge(), rate_limit=Rate("10/s", burst=1))

@@ -43,6 +43,7 @@ async def test_who_does_not_want_to_wait_is_told_who_holds_it(engine: Engine) ->
             assert again.token == 2
 
 
+@pytest.mark.seed("DJ-103")
 async def test_it_is_renewed_as_long_as_it_is_held() -> None:
     clock = ManualClock()
     engine = Engine(backend=MemoryBackend(clock=clock), clock=clock)

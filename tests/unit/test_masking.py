@@ -191,6 +191,57 @@ def test_other_keys_show_their_values(key: str) -> None:
     assert MASKER.data({key: "x"}) == {key: "x"}
 
 
+HIDDEN = "c4n4rYw1thT33th"
+
+
+@pytest.mark.case("X19")
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'Authorization: Digest username="ann", realm="x", response="{HIDDEN}"',
+        f"AccountName=shop;AccountKey={HIDDEN}==;EndpointSuffix=core.example",
+        f"https://store/b/k?X-Amz-Date=1&X-Amz-Signature={HIDDEN}",
+        f"SharedAccessSignature={HIDDEN}",
+        f"DB_PASS={HIDDEN}",
+        f"smtpPass: '{HIDDEN}'",
+        f'password = """{HIDDEN}"""',
+        f"<user><password>{HIDDEN}</password></user>",
+        f"[('host', 'x'), ('Set-Cookie', 'sid={HIDDEN}; Path=/')]",
+        f"[(b'host', b'x'), (b'x-api-key', b'{HIDDEN}')]",
+        f"git clone https://{HIDDEN * 2}@git.example/a.git",
+        f"ya29.{HIDDEN * 3}",
+        f"hvs.{HIDDEN * 3}",
+        f"dckr_pat_{HIDDEN * 2}",
+        f"https://discord.example/api/webhooks/123456/{HIDDEN * 3}",
+        f"https://api.telegram.org/bot123456:{HIDDEN * 2}/sendMessage",
+    ],
+)
+def test_secrets_in_rarer_forms_are_masked_too(text: str) -> None:
+    shown = MASKER.text(text)
+
+    assert HIDDEN not in shown
+    assert MASKER.text(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssh://git@github.com/a/b.git",
+        "passed: 3, failed: 1",
+        "bypass=3",
+        "<title>secret santa</title>",
+        "('name', 'email')",
+        "signature: (a, b)",
+        "account=7",
+        "GET /api/webhooks/list",
+        "hvs.short",
+        "compass: north",
+    ],
+)
+def test_what_only_looks_like_a_rarer_form_is_shown(text: str) -> None:
+    assert MASKER.text(text) == text
+
+
 def test_flags_and_counts_under_such_keys_are_no_secrets() -> None:
     data = {"has_password": True, "token": 7, "max_tokens": 512, "secret": None}
 
@@ -254,6 +305,11 @@ def test_depth_and_size_are_bounded_and_nothing_unmasked_slips_through() -> None
         "sk-",
         "token: {",
         "basic a",
+        'password="""',
+        "<password>",
+        "(b'password', b'",
+        "cookie: a='",
+        "://aaaaaaaaaaaaaaaaaaaaaaaaa",
     ],
 )
 def test_no_text_makes_masking_slow(piece: str) -> None:

@@ -96,3 +96,22 @@ def test_an_id_belongs_to_one_call_and_a_name_to_a_type() -> None:
         checked_options({"id": "one"}, TYPE_OPTIONS, "a type")
     with pytest.raises(ConfigError, match="no option 'name'"):
         checked_options({"name": "one"}, CALL_OPTIONS, "a call")
+
+
+@pytest.mark.parametrize(
+    "option, hint",
+    [
+        (
+            {"concurrency": 2},
+            r"no option 'concurrency'; limits belong to types.*engine\.limits\.set.*limit_key",
+        ),
+        ({"rate_limit": "5/s"}, "no option 'rate_limit'; limits belong to types, queues and keys"),
+        ({"breaker": True}, "no option 'breaker'; a breaker belongs to a type"),
+        ({"run_in": "thread"}, "no option 'run_in'; a type runs in one place"),
+    ],
+)
+def test_what_belongs_to_a_type_is_refused_at_a_call_with_the_way_out(
+    option: dict[str, Any], hint: str
+) -> None:
+    with pytest.raises(ConfigError, match=hint):
+        checked_options(option, CALL_OPTIONS, "a call")

@@ -23,6 +23,7 @@ def _delay(retry: Retry, failed: int, rng: Random | None = None) -> float:
     return decision.delay
 
 
+@pytest.mark.seed("DJ-113", "DJ-114")
 @given(bases, multipliers, jitters, caps, failures, st.integers())
 def test_a_delay_is_never_negative_nor_above_the_cap(
     base: float, multiplier: float, jitter: float, cap: float | None, failed: int, seed: int
@@ -60,6 +61,7 @@ def test_any_number_is_clamped_to_a_delay(delay: float, cap: float) -> None:
     assert 0 <= clamped(delay, cap) <= cap
 
 
+@pytest.mark.seed("DJ-117")
 @given(failures, st.integers())
 def test_equal_seeds_give_equal_delays(failed: int, seed: int) -> None:
     retry = Retry.exponential(10_001, 2)
@@ -141,6 +143,7 @@ def test_a_custom_policy_that_raises_gives_up() -> None:
     assert Retry.custom(decide).decide(1, ERROR) == GiveUp("retry_policy")
 
 
+@pytest.mark.seed("DJ-115")
 @pytest.mark.parametrize(
     "wrong",
     [

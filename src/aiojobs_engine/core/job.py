@@ -104,6 +104,16 @@ class TypeOptions(CommonOptions, total=False):
 _COMMON = frozenset(CommonOptions.__annotations__)
 CALL_OPTIONS = _COMMON | frozenset(CallOptions.__annotations__)
 TYPE_OPTIONS = _COMMON | frozenset(TypeOptions.__annotations__)
+_LIMITS = (
+    "; limits belong to types, queues and keys: set it in the decorator, in [jobs.NAME] or by "
+    "engine.limits.set, and say limit_key and cost at the call"
+)
+_OF_TYPES = {
+    "concurrency": _LIMITS,
+    "rate_limit": _LIMITS,
+    "breaker": "; a breaker belongs to a type: set it in the decorator or in [jobs.NAME]",
+    "run_in": "; a type runs in one place: set it in the decorator or in [jobs.NAME]",
+}
 
 
 class Job(Step, msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
@@ -137,7 +147,8 @@ def checked_options(options: Mapping[str, Any], known: frozenset[str], owner: st
     """
     for name in options:
         if name not in known:
-            raise ConfigError(f"{owner} has no option {name!r}{did_you_mean(name, known)}")
+            hint = _OF_TYPES.get(name) or did_you_mean(name, known)
+            raise ConfigError(f"{owner} has no option {name!r}{hint}")
     if "delay" in options and "at" in options:
         raise ConfigError(f"{owner}: delay and at exclude each other")
     return {name: _CHECKS[name](value, f"{owner}: {name}") for name, value in options.items()}

@@ -36,16 +36,20 @@ _LONG_TOKEN = 24
 
 _NAMES = (
     "password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "api[_-]?key",
-    "access[_-]?key", "private[_-]?key", "signing[_-]?key", "encryption[_-]?key", "credential",
+    "access[_-]?key", "private[_-]?key", "signing[_-]?key", "encryption[_-]?key", "account[_-]?key",
+    "(?:db|user|smtp|mail|redis|pg|mysql|admin|root|ftp|proxy|service)[_-]?pass", "amz-signature",
+    "access[_-]?signature", "credential",
     "authorization", "cookie", "connection[_-]?string", "session[_-]?(?:id|key)", "card[_-]?number",
 )  # fmt: skip
 _NAME_HINTS = (
-    "passw", "passphrase", "passcode", "pwd", "secret", "token", "key", "credential", "authorization",
+    "pass", "pwd", "secret", "signature", "token", "key", "credential", "authorization",
     "cookie", "connectionstring", "connection_string", "connection-string", "session", "card", "cvv", "cvc",
     "ssn", "otp",
 )  # fmt: skip
 _WORDS = ("cvv", "cvc", "ssn", "otp")
 _WHOLE = frozenset({"auth", "pin", "jwt", "bearer"})
+
+_JOINTS = (":", "=", "%3", "--", "</", "',", '",')
 
 _QUOTE = re.compile(r"""\\*["']""")
 _COUNT = re.compile(r"\d{1,12}")
@@ -54,13 +58,15 @@ _HARMLESS = frozenset({"None", "null", "True", "true", "False", "false", MASK})
 
 _VALUE = r"""
     (?P<value>
-        [bBrRuU]?"(?:\\.|[^"\\])*"?
+        [bBrRuU]?"{3}[\s\S]*?(?:"{3}|\Z)
+      | [bBrRuU]?"(?:\\.|[^"\\])*"?
       | [bBrRuU]?'(?:\\.|[^'\\])*'?
       | \\+["'](?:(?!\\+["'])[\s\S])*(?:\\+["'])?
       | [\[{(][^\]})]*[\]})]?
       | [^\s,;&"'\\][^\s,;&]*
     )
 """
+_PAIRED = r"""(?P<second>[bB]?\\*["'])(?:(?!\\*["'])[\s\S])*"""
 _SEPARATOR = r"""(?:\\*["'])?\]?[ \t]*(?:=>|[:=]|%3[AaDd])[ \t]*"""
 
 
@@ -94,7 +100,7 @@ def _masked_token(match: re.Match[str]) -> str:
 _KEY_PREFIXES = (
     "AKIA", "ASIA", "AGPA", "AIDA", "AROA", "ANPA", "ANVA", "AIPA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
     "github_pat_", "xox", "xapp-", "k_live_", "k_test_", "whsec_", "sk-", "AIza", "glpat-", "npm_", "SG.",
-    "pypi-", "hf_",
+    "pypi-", "hf_", "dckr_pat_", "dop_v1_", "shpat_", "hvs.", "ya29.",
 )  # fmt: skip
 
 _FORMS = (
@@ -113,12 +119,15 @@ _FORMS = (
             (?:[^\s/?\#"'<>,;]*@|[^\s/?\#"'<>]*@|(?:(?!://)[^\s"'<>])+?@)""",
         rf"\g<user>{MASK}@",
     ),
+    _form(("://",), r"(?<=://)[^\s/:@?\#\"'<>]{20,}(?=@)"),
     _form(
         ("%3A%2F%2F", "%3a%2f%2f"),
         r"(?P<user>(?i:%3A%2F%2F(?:(?!%3A|%40|%2F)\S)*%3A))(?:(?!%3[Aa]%2[Ff]%2[Ff])\S)+?%40",
         rf"\g<user>{MASK}%40",
     ),
     _form(("hooks.slack.com/",), r"(?<=hooks\.slack\.com/)\w+/[\w/-]+"),
+    _form(("/api/webhooks/",), r"(?<=/api/webhooks/)\d+/[\w-]+"),
+    _form(("api.telegram.org/bot",), r"(?<=api\.telegram\.org/bot)\d+:[\w-]+"),
     _form(
         ("earer", "EARER", "asic ", "ASIC "),
         r"(?P<scheme>(?<![\w-])(?i:bearer|basic)\s+)(?P<token>[\w.~+/-]+=*)",
@@ -132,7 +141,8 @@ _FORMS = (
           | xox[a-z]-[A-Za-z0-9-]{10,} | xapp-[A-Za-z0-9-]{10,}
           | (?:sk|pk|rk)_(?:live|test)_\w{10,} | whsec_[\w+/]{16,}=*
           | sk-[\w-]{20,} | AIza[\w-]{35} | glpat-[\w-]{20,} | npm_[A-Za-z0-9]{36}
-          | SG\.[\w-]{16,}\.[\w-]{16,} | pypi-[\w-]{50,} | hf_[A-Za-z0-9]{30,})""",
+          | SG\.[\w-]{16,}\.[\w-]{16,} | pypi-[\w-]{50,} | hf_[A-Za-z0-9]{30,}
+          | dckr_pat_[\w-]{20,} | dop_v1_[0-9a-f]{32,} | shpat_[0-9a-fA-F]{32} | (?:hvs|ya29)\.[\w-]{20,})""",
     ),
 )
 
@@ -153,8 +163,10 @@ class Masker:
         self._is_secret_name = re.compile(rf"(?:{names})(?![a-z])").search
         self._forms = (*_FORMS, *_own_patterns(patterns))
         self._named = re.compile(
-            rf"""(?:(?P<header>(?i:authorization|cookie)s?{_SEPARATOR})(?P<line>[^\s"'\\][^\r\n"']*)
+            rf"""(?:(?P<header>(?i:authorization|cookie)s?{_SEPARATOR})(?P<line>[^\s"'\\](?:[^\r\n"']|(?<==)["'][^\r\n"']*["']?)*)
                  | (?P<name>(?i:{names})(?:[_-]\w{{1,20}})?{_SEPARATOR}){_VALUE}
+                 | (?P<pair>\([bB]?\\*["'][\w-]{{0,20}}(?i:{names})\\*["'],[ \t]*){_PAIRED}
+                 | (?P<tag><[\w:-]{{0,20}}(?i:{names})>)[^<]+
                  | (?P<flag>(?<![\w-])--[\w-]{{0,20}}(?i:{names})[ ]+)(?P<argument>[^\s-]\S*))""",
             re.VERBOSE,
         )
@@ -171,7 +183,7 @@ class Masker:
         for form in self._forms:
             if not form.hints or _occurs(form.hints, text):
                 text = form.pattern.sub(form.replace, text)
-        if ":" in text or "=" in text or "%3" in text or "--" in text:
+        if _occurs(_JOINTS, text):
             lowered = text.lower()
             if _occurs(self._name_hints, lowered):
                 text = self._named.sub(_masked_value, text)
@@ -264,8 +276,10 @@ def redacted(text: str) -> str:
 def _masked_value(match: re.Match[str]) -> str:
     if (header := match["header"]) is not None:
         return f"{header}{MASK}"
-    if (flag := match["flag"]) is not None:
+    if (flag := match["flag"] or match["tag"]) is not None:
         return f"{flag}{MASK}"
+    if (pair := match["pair"]) is not None:
+        return f"{pair}{match['second']}{MASK}"
     name, value = match["name"], match["value"]
     bare = value.rstrip(")]}.")
     if not bare or bare in _HARMLESS:

@@ -5,6 +5,7 @@ history for the same checker that judges real processes.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ import pytest
 from chaos.history import FINAL, History
 
 from aiojobs_engine import Engine
+from aiojobs_engine.core.errors import BackendClosed
 from aiojobs_engine.core.instant import Instant, later, moment
 from aiojobs_engine.core.schedule import fire_id
 from aiojobs_engine.runtime import worker as worker_module
@@ -236,7 +238,8 @@ class Simulation:
             each.process.bury()
             each.worker.stop_now()
         for each in self._all:
-            await self._until_done(each.task)
+            with contextlib.nullcontext() if each.process.is_up else contextlib.suppress(BackendClosed):
+                await self._until_done(each.task)
         for task in self._tasks:
             task.cancel()
         for engine in self._engines:
