@@ -15,8 +15,8 @@ from tests.servers.server import Server, free_port, redis_on_path, valkey
 BOUND = 20
 
 
-async def works(url: str) -> None:
-    """Dispatch a job, run it, and read its result."""
+async def doubled(url: str) -> int:
+    """What a job that doubles 21 gives, dispatched and run there."""
     engine = Engine(url)
 
     @engine.job(name="double")
@@ -26,7 +26,7 @@ async def works(url: str) -> None:
     async with asyncio.timeout(BOUND), engine:
         handle = await engine.dispatch(double, n=21)
         await engine.worker(burst=True).run()
-        assert await handle.result() == 42
+        return await handle.result()
 
 
 async def fails(url: str) -> str:
@@ -86,8 +86,8 @@ async def test_tls_is_spoken_and_the_name_is_checked(
 ) -> None:
     async with terminator(servers["valkey"], certificates) as port:
         url = f"rediss://127.0.0.1:{port}?prefix={prefix}"
-        await works(f"{url}&tls_ca={certificates / 'ca.pem'}")
-        await works(f"{url}&tls_verify=false")
+        assert await doubled(f"{url}&tls_ca={certificates / 'ca.pem'}") == 42
+        assert await doubled(f"{url}&tls_verify=false") == 42
         assert "certificate verify failed" in await fails(f"{url}&retry_for=0.1")
         other = url.replace("127.0.0.1", "localhost")
         told = await fails(f"{other}&retry_for=0.1&tls_ca={certificates / 'ca.pem'}")
@@ -99,7 +99,12 @@ async def test_a_client_shows_its_certificate(
 ) -> None:
     async with terminator(servers["valkey"], certificates, asks=True) as port:
         url = f"rediss://127.0.0.1:{port}?prefix={prefix}&tls_ca={certificates / 'ca.pem'}"
-        await works(f"{url}&tls_cert={certificates / 'client.pem'}&tls_key={certificates / 'client.key'}")
+        assert (
+            await doubled(
+                f"{url}&tls_cert={certificates / 'client.pem'}&tls_key={certificates / 'client.key'}"
+            )
+            == 42
+        )
         assert "can't be reached" in await fails(f"{url}&retry_for=0.1")
 
 
@@ -114,11 +119,11 @@ async def test_a_server_with_tls_of_its_own(certificates: Path, tmp_path: Path) 
     )
     if (binary := redis_on_path()) is not None:
         with Server(binary, tmp_path / "server", *options):
-            await works(f"rediss://127.0.0.1:{port}?tls_ca={certificates / 'ca.pem'}")
+            assert await doubled(f"rediss://127.0.0.1:{port}?tls_ca={certificates / 'ca.pem'}") == 42
     else:
         with Server(valkey(), tmp_path / "server") as server:
             async with terminator(server, certificates) as outer:
-                await works(f"rediss://127.0.0.1:{outer}?tls_ca={certificates / 'ca.pem'}")
+                assert await doubled(f"rediss://127.0.0.1:{outer}?tls_ca={certificates / 'ca.pem'}") == 42
 
 
 async def test_files_that_are_no_certificates_are_named(servers: dict[str, Server], tmp_path: Path) -> None:
@@ -140,8 +145,8 @@ async def test_a_user_whose_name_and_password_need_escapes(own_server: Server) -
     own_server.run("CONFIG", "SET", "requirepass", "other word")
     port = own_server.port
 
-    await works(f"redis://t%C3%A9%40m%3A1:a%40b%3Ac%2Fd%3Fe%25f%20g@127.0.0.1:{port}")
-    await works(f"redis://:other%20word@127.0.0.1:{port}")
+    assert await doubled(f"redis://t%C3%A9%40m%3A1:a%40b%3Ac%2Fd%3Fe%25f%20g@127.0.0.1:{port}") == 42
+    assert await doubled(f"redis://:other%20word@127.0.0.1:{port}") == 42
     told = await fails(f"redis://t%C3%A9%40m%3A1:wrong@127.0.0.1:{port}")
     assert "will not have this engine" in told
     assert "wrong@" not in told
@@ -152,9 +157,9 @@ async def test_a_socket_and_its_database(tmp_path: Path) -> None:
     path = tmp_path / "two words.sock"
     with Server(valkey(), tmp_path / "server", "--unixsocket", str(path)) as server:
         quoted = str(path).replace(" ", "%20")
-        await works(f"unix://{quoted}?db=3")
+        assert await doubled(f"unix://{quoted}?db=3") == 42
         server.run("CONFIG", "SET", "requirepass", "word")
-        await works(f"unix://:word@{quoted}?db=3")
+        assert await doubled(f"unix://:word@{quoted}?db=3") == 42
         with server.client(db=3, password="word") as client:
             assert client.dbsize() > 0
         assert "can't be reached" in await fails(f"unix://{quoted}.gone?retry_for=0.1")
