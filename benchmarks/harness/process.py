@@ -56,10 +56,7 @@ class Process:
 
         Threads that have ended are left out; those of a worker live as long as it does.
         """
-        nanoseconds = 0
-        for thread in Path(f"/proc/{self.pid}/task").iterdir():
-            nanoseconds += int((thread / "schedstat").read_text().split()[0])
-        return nanoseconds / _NANOSECONDS
+        return cpu_seconds_of(self.pid)
 
     def rss_mib(self) -> float:
         """Resident memory now, MiB."""
@@ -100,6 +97,12 @@ class Process:
             if line.startswith(f"{key}:"):
                 return int(line.split()[1])
         raise RuntimeError(f"the kernel tells no {key} of process {self.pid}")
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """CPU time of the threads that a process has now, in user mode and in the kernel, to the nanosecond."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / _NANOSECONDS
 
 
 def worker_command(concurrency: int, *options: str) -> list[str]:

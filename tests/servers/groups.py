@@ -1,4 +1,4 @@
-"""Servers in company: a Cluster of three, and a primary with a replica under two Sentinels."""
+"""Servers in company: a Cluster, and a primary with a replica under two Sentinels."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,9 +13,9 @@ SERVICE = "jobs"
 
 
 class Cluster:
-    """Three primaries that share the slots."""
+    """Primaries that share the slots evenly."""
 
-    def __init__(self, binary: Path, folder: Path, *options: str) -> None:
+    def __init__(self, binary: Path, folder: Path, *options: str, primaries: int = 3) -> None:
         self.nodes = [
             Server(
                 binary,
@@ -28,7 +28,7 @@ class Cluster:
                 "2000",
                 *options,
             )
-            for number in range(3)
+            for number in range(primaries)
         ]
         self._stack = ExitStack()
 
@@ -80,7 +80,7 @@ class Cluster:
     def _is_whole(self, node: Server) -> bool:
         said = node.run("CLUSTER", "INFO")
         text = said if isinstance(said, str) else said.decode()
-        return "cluster_state:ok" in text and "cluster_known_nodes:3" in text
+        return "cluster_state:ok" in text and f"cluster_known_nodes:{len(self.nodes)}" in text
 
 
 class Watched:

@@ -130,7 +130,10 @@ async def test_what_one_home_gave_is_kept_when_another_is_away(
 ) -> None:
     await stage.put("a", queue="default")
 
+    tries: list[object] = []
+
     async def away(*_: object) -> list[Claim]:
+        tries.append(_)
         raise BackendUnavailable("no server")
 
     store = stage.backend
@@ -140,9 +143,14 @@ async def test_what_one_home_gave_is_kept_when_another_is_away(
         monkeypatch.setattr(store._stores[number], "rescue", away)
 
     assert [claim.envelope.id for claim in await take(stage)] == ["a"]
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(BackendUnavailable, match="no server"):
         await take(stage)
-    await stage.clock.advance(31)
+    assert len(tries) == 3
+    await stage.clock.advance(10)
+    with pytest.raises(BackendUnavailable, match="no server"):
+        await take(stage)
+    assert len(tries) == 6
+    await stage.clock.advance(21)
     assert [claim.envelope.id for claim in await store.rescue("w2", 10, 30)] == ["a"]
     with pytest.raises(BackendUnavailable):
         await store.rescue("w2", 10, 30)
@@ -168,6 +176,31 @@ async def test_an_idle_worker_asks_a_home_when_its_bell_rings_and_no_other(stage
     assert client.commands - before == 5
     again.cancel()
     await asyncio.wait([again])
+
+
+async def test_what_this_process_brought_is_claimed_before_its_bell_rings(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = stage.backend
+    assert isinstance(store, SpreadBackend)
+    await stage.put("due", queue="b", scheduled_at=stage.after(10))
+    await stage.put("paused", queue="default")
+    await store.pause_queue("default")
+    await stage.put("other", queue="other")
+    (other,) = await take(stage)
+    await stage.clock.advance(10)
+    monkeypatch.setattr(store._bell, "_ring", lambda _: None)
+
+    for name, bring in (
+        ("new", stage.put("new", queue="q1")),
+        ("other", stage.settle(other, Status.PENDING)),
+        ("due", store.promote(10)),
+        ("paused", store.resume_queue("default")),
+    ):
+        await store.wait(ALL, 0)  # all homes are quiet from here on
+        assert await take(stage) == []
+        await bring
+        assert [claim.envelope.id for claim in await take(stage)] == [name]
 
 
 async def test_a_job_in_each_home_is_found_by_another_client(stage: Stage, valkey_url: str) -> None:

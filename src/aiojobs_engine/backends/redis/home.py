@@ -50,6 +50,7 @@ class Home:
     Attributes:
         mark: what stands above the places of its jobs in leases: the number of the home.
         ending: what ends the ids of its events: nothing in the first home, `-` and its number in others.
+        changes: how many answers to this process told of a change.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Home:
         self.ending = f"-{number}" if number else ""
         self.prefix = self.key.removesuffix("meta")
         self.lanes = Lanes()
+        self.changes = 0
         self.sink: Sink | None = None
         self.pick: Pick | None = None
         self._times = times
@@ -92,7 +94,10 @@ class Home:
 
     def told(self, entry: Sequence[bytes] | None) -> None:
         """Hand the events of an entry of the stream to the tap."""
-        if not entry or self.sink is None:
+        if not entry:
+            return
+        self.changes += 1
+        if self.sink is None:
             return
         place, body = entry
         if not body:

@@ -16,8 +16,10 @@ _MANY = 1_200
 def _entry(stage: Stage, number: int, **fields: Any) -> ExecutionEntry:
     at = Instant(stage.clock.now() + number)
     given: dict[str, Any] = {"job_id": f"j{number}", "token": 1, "type": "work", "cron": None, "ended_at": at}
-    record = msgspec.json.encode({"number": number, "text": 'a "quoted" ü\u2028 \\ text', "none": None})
-    return ExecutionEntry(**{**given, "record": record, **fields})
+    given["record"] = msgspec.json.encode(
+        {"number": number, "text": 'a "quoted" ü\u2028 \\ text', "none": None}
+    )
+    return ExecutionEntry(**{**given, **fields})
 
 
 async def _numbers(stage: Stage, limit: int = 10_000, **which: Any) -> list[int]:

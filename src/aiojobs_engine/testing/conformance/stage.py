@@ -133,16 +133,18 @@ class Stage:
         (answer,) = await self.backend.record([Record(lease=claim.lease, **fields)])
         return answer
 
-    async def spawn(self, job_id: str = "bulk", chunks: int = 2, rows: int = 10) -> list[Claim]:
+    async def spawn(
+        self, job_id: str = "bulk", chunks: int = 2, rows: int = 10, kind: str = "import"
+    ) -> list[Claim]:
         """A waiting bulk job; the claims of its chunks, in order."""
-        await self.plan(job_id, chunks, rows)
+        await self.plan(job_id, chunks, rows, kind)
         claims = await self.take(chunks)
         assert [claim.envelope.id for claim in claims] == [f"{job_id}:{n}" for n in range(1, chunks + 1)]
         return claims
 
-    async def plan(self, job_id: str = "bulk", chunks: int = 2, rows: int = 10) -> None:
+    async def plan(self, job_id: str = "bulk", chunks: int = 2, rows: int = 10, kind: str = "import") -> None:
         """A waiting bulk job whose chunks are pending, in a store where nothing else is."""
-        claim = await self.start(job_id, type="bulk", kind="import", strategy="batch")
+        claim = await self.start(job_id, type="bulk", kind=kind, strategy="batch")
         children = tuple(self.chunk(job_id, number, rows) for number in range(1, chunks + 1))
         assert await self.record(claim, children=children)
         assert await self.settle(claim, Status.WAITING)

@@ -16,7 +16,6 @@ from aiojobs_engine.backends.redis.spread.limits import SpreadLimits
 from aiojobs_engine.backends.redis.spread.placement import Placement, home_tags
 from aiojobs_engine.backends.redis.spread.stream import SpreadStream
 from aiojobs_engine.backends.redis.spread.working import SpreadWork
-from aiojobs_engine.backends.redis.store import HomeStore
 from aiojobs_engine.ports.checkup import Finding
 from aiojobs_engine.ports.clock import Clock
 
@@ -54,23 +53,16 @@ class SpreadBackend(
             Home(client, bell, times=times, max_events=address.max_events, tag=tag, number=number)
             for number, tag in enumerate(home_tags(address.prefix, address.homes))
         ]
-        super().__init__(
-            [HomeStore(home, clock=waits) for home in homes],
-            Placement(address.homes, partitions or {}),
-            client=client,
-            bell=bell,
-            clock=waits,
-        )
-        self._home = homes[0]
+        super().__init__(homes, Placement(address.homes, partitions or {}), clock=waits)
         self._wall = clock
 
     async def open(self) -> None:
         """Connect and check; see the port."""
-        await open_checked(self._home)
+        await open_checked(self._homes[0])
 
     async def close(self) -> None:
         """Finish what is under way and let go; see the port."""
-        await close(self._home)
+        await close(self._homes[0])
 
     async def examine(self) -> list[Finding]:
         """What is wrong with the servers, and with the keys of each home; see `ports/checkup.py`."""

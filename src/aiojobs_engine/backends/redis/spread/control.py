@@ -57,6 +57,7 @@ class SpreadControl(Routes):
     async def resume_queue(self, name: str) -> None:
         """Let them be claimed again."""
         await self._all(lambda store: store.resume_queue(name))
+        self._note_changes()
 
     async def beat(self, worker: WorkerRecord) -> None:
         """Announce a worker; the other homes, which keep its last claim, hear it three times a minute."""

@@ -29,6 +29,7 @@ class SpreadLimits(Routes):
                 )
         if limits:
             await self._all(lambda store: store.set_limits(limits))
+            self._note_changes()
 
     async def limits(self) -> list[LimitRecord]:
         """All limits as they stand; `running` adds up what all homes have, `room` is the least of any."""

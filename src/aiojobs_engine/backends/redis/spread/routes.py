@@ -5,8 +5,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from aiojobs_engine.backends.redis.bell import Bell
 from aiojobs_engine.backends.redis.client import Client
+from aiojobs_engine.backends.redis.home import Home
 from aiojobs_engine.backends.redis.keys import PLACE_BITS
 from aiojobs_engine.backends.redis.script import Command
 from aiojobs_engine.backends.redis.spread.placement import Placement
@@ -24,20 +24,13 @@ _Answer = TypeVar("_Answer")
 class Routes:
     """What all sides of the store share."""
 
-    def __init__(
-        self,
-        stores: Sequence[HomeStore],
-        placement: Placement,
-        *,
-        client: Client,
-        bell: Bell,
-        clock: Clock,
-    ) -> None:
-        """Lead to `stores`, the homes by number."""
-        self.client = client
-        self._stores = stores
+    def __init__(self, homes: Sequence[Home], placement: Placement, *, clock: Clock) -> None:
+        """Lead to `homes`, by number; let `clock` measure how long calls wait."""
+        self.client: Client = homes[0].client
+        self._bell = homes[0].bell
+        self._homes = homes
+        self._stores = [HomeStore(home, clock=clock) for home in homes]
         self._placement = placement
-        self._bell = bell
         self._clock = clock
         self._remembered: dict[str, int] = {}
         self._turn = 0
@@ -53,6 +46,11 @@ class Routes:
         number = len(self._stores)
         self._turn = (self._turn + 1) % number
         return [(self._turn + step) % number for step in range(number)]
+
+    def _note_changes(self) -> None:
+        """Note that this process gave every home something to claim and stored no event that tells so."""
+        for home in self._homes:
+            home.changes += 1
 
     def _home_of_lease(self, lease: Lease) -> int:
         return min(lease.ref >> PLACE_BITS, len(self._stores) - 1)

@@ -19,6 +19,8 @@ from aiojobs_engine.ports.backend import (
     Watch,
 )
 
+_AWAY = 10.0
+
 
 class SpreadWork(Routes):
     """`Backend` in several homes; what each verb means stands in the port."""
@@ -27,7 +29,8 @@ class SpreadWork(Routes):
         """See `Routes`."""
         super().__init__(*routes, **named)
         self._wakes = [store.key_of("wake") for store in self._stores]
-        self._quiet = Quiet(self._bell, self._wakes, self._clock)
+        self._quiet = Quiet(self._homes, self._clock)
+        self._away: dict[int, tuple[float, str]] = {}
 
     async def enqueue(self, envelopes: Sequence[Envelope]) -> list[Enqueued]:
         """Store new jobs, each in its home; those of a call with links all in one.
@@ -43,20 +46,30 @@ class SpreadWork(Routes):
         return answers
 
     async def claim(self, watch: Watch, limit: int, lease: float, ahead: int = 0) -> list[Claim]:
-        """Lease pending jobs of one home, of more when it has too few; each time another is asked first."""
+        """Lease pending jobs of one home, of more when it has too few; each time another is asked first.
+
+        A home that could not be reached is left out for some seconds, for each try takes as long.
+        """
         claims: list[Claim] = []
-        at_once, trouble = max(0, limit - ahead), None
+        at_once = max(0, limit - ahead)
+        trouble: BackendUnavailable | None = None
         for home in self._in_turn():
             left = limit - len(claims)
             if left <= 0:
                 break
             if self._quiet.left(watch, home):
                 continue
+            now = self._clock.monotonic()
+            until, said = self._away.get(home, (now, ""))
+            if now < until:
+                trouble = BackendUnavailable(said)
+                continue
             waiting = left - max(0, at_once - len(claims))
             try:
                 claims += await self._stores[home].claim(watch, left, lease, waiting)
             except BackendUnavailable as error:
                 trouble = error  # what other homes gave is in this worker's hands and must not be dropped
+                self._away[home] = (self._clock.monotonic() + _AWAY, str(error))
         if trouble is not None and not claims:
             raise trouble
         return claims
@@ -101,6 +114,7 @@ class SpreadWork(Routes):
         for home in self._in_turn():
             promoted = await self._stores[home].promote(limit - count)
             count += promoted.count
+            self._homes[home].changes += promoted.count
             if promoted.next_due is not None:
                 dues.append(promoted.next_due)
             if count >= limit:
