@@ -101,6 +101,7 @@ MEANINGS = {
     "jobs.formulas": "of a declared exporter: columns whose text may be a formula",
     "jobs.parts": "of a declared exporter: `module:attribute` of the function that names its parts",
     "jobs.parallel": "of a declared exporter: how many parts are read at once",
+    "jobs.spread": "of a declared exporter: whether its parts are jobs of their own",
     "jobs.format": "of a declared importer: the form of its sources; of an exporter: that of files whose call names none",
     "jobs.encoding": "of a declared importer: that of its text files",
     "jobs.delimiter": "of a declared importer: that of its CSV files",

@@ -1,16 +1,18 @@
 """Settings: code over environment over file over default."""
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import msgspec
 
 from aiojobs_engine.core.config import Settings, seconds_of
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
+from aiojobs_engine.core.limiting import Rate, checked_rate_limit
 from aiojobs_engine.core.retry import Retry, RetrySpec
 
 FILE = "aiojobs.toml"
@@ -20,6 +22,7 @@ PREFIX = "AIOJOBS_"
 
 _CONFIG = "CONFIG"
 _DEEPER = "__"
+_MISSPELT = re.compile(rf"""^\[tool\.(?!{TABLE}[\].])(["']?aiojobs[^\].]*)""", re.MULTILINE | re.IGNORECASE)
 
 Tree = dict[str, Any]
 
@@ -51,7 +54,7 @@ def load_settings(
         _merge(merged, _section(file[1], Settings, "", file[0], is_text=False))
     for name, value in _variables(environ):
         _merge(merged, _variable(name, value))
-    if overrides:
+    if overrides is not None:
         _merge(merged, _section(overrides, Settings, "", "config=", is_text=False))
     return msgspec.convert(merged, Settings)
 
@@ -73,9 +76,13 @@ def _file(
     if Path(FILE).is_file():
         return FILE, _table_of(Path(FILE))
     project = Path(PYPROJECT)
-    if project.is_file() and TABLE in project.read_text(encoding="utf-8", errors="replace"):
-        return PYPROJECT, _table_of(project)
-    return None
+    if not project.is_file():
+        return None
+    text = project.read_text(encoding="utf-8", errors="replace")
+    misspelt = _MISSPELT.search(text)
+    if misspelt is not None:
+        raise ConfigError(f"{PYPROJECT}: [tool.{misspelt[1]}] is not read; the table is [tool.{TABLE}]")
+    return (PYPROJECT, _table_of(project)) if TABLE in text else None
 
 
 def _table_of(file: Path) -> Mapping[str, Any]:
@@ -124,8 +131,11 @@ def _value(value: Any, hint: Any, where: str, source: str, *, is_text: bool) -> 
             else value
         )
         typed = msgspec.convert(plain, hint, strict=not is_text)
+        if Rate in _options(hint):
+            checked_rate_limit(typed, "it")
     except (msgspec.ValidationError, ConfigError) as error:
-        raise ConfigError(f"{source}: {where} = {value!r:.80} is wrong: {_said(error)}") from error
+        reason = _said(error) + _choice(value, hint)
+        raise ConfigError(f"{source}: {where} = {value!r:.80} is wrong: {reason}") from error
     return msgspec.to_builtins(typed)
 
 
@@ -203,9 +213,17 @@ def _merge(into: Tree, more: Tree) -> None:
             into[key] = value
 
 
-def _nearest(place: str, key: str, fields: Mapping[str, Any]) -> str:
+def _nearest(place: str, key: object, fields: Mapping[str, Any]) -> str:
     known = ", ".join(fields) or "no settings of its own"
-    return did_you_mean(key, fields) or f"; {place or 'the configuration'} has {known}"
+    return did_you_mean(str(key), fields) or f"; {place or 'the configuration'} has {known}"
+
+
+def _choice(value: object, hint: Any) -> str:
+    """Which words may stand there, or the nearest; nothing where any may."""
+    words = [
+        str(word) for option in _options(hint) if get_origin(option) is Literal for word in get_args(option)
+    ]
+    return (did_you_mean(str(value), words) or f"; it is one of {', '.join(words)}") if words else ""
 
 
 def _options(hint: Any) -> tuple[Any, ...]:

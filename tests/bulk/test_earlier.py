@@ -199,7 +199,7 @@ async def test_an_import_with_too_many_failed_rows_is_left_out(
     users = importer(engine, [])
     async with engine:
         await imported(engine, users, write_csv(["1@b,1", "2@b,x", "3@b,y"]))
-        monkeypatch.setattr(earlier, "HELD", 1)
+        monkeypatch.setattr(earlier, "MOST_FAILED", 1)
         _, report = await imported(engine, users, write_csv(["1@b,1"]))
     assert told(report) == (0, 0)
 

@@ -138,6 +138,46 @@ async def test_a_worker_that_wakes_after_its_leases_went_on_can_not_report_renew
     assert [len(losses(caplog, job_id)) for job_id in ids] == [1, 1, 1]
 
 
+async def test_a_lease_counts_from_when_its_renewal_was_sent_however_late_the_answer_comes(
+    make_case: MakeCase,
+) -> None:
+    case = make_case()
+    store, ended = case.store, asyncio.Event()
+    answered: list[bool] = []
+
+    class LateAnswers:
+        """The first renewal is answered late, the second never; everything else at once."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        async def extend(self, leases: Any, seconds: float) -> Any:
+            if answered:
+                await asyncio.Event().wait()
+            answers = await store.extend(leases, seconds)
+            if leases:
+                await case.clock.sleep(0.7)
+                answered.append(True)
+            return answers
+
+    case.store = LateAnswers()
+
+    @case.registry.job()
+    async def waits() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with case.running():
+        await case.push(waits.job())
+        await case.clock.advance(T / 3 + 0.75)
+        assert (answered, ended.is_set()) == ([True], False)
+        await case.clock.advance(T - 0.75 - 0.1)
+        assert ended.is_set()
+        case.store = store
+
+
 @pytest.mark.case("W11")
 async def test_a_finish_that_was_held_up_until_somebody_else_finished_is_refused_by_the_store(
     make_case: MakeCase,

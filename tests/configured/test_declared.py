@@ -14,7 +14,7 @@ from aiojobs_engine import ConfigError, Engine, JobRegistry
 from aiojobs_engine.testing import TestEngine
 
 USERS = {"kind": "import", "handler": "shop.tasks:import_users", "row": "shop.tasks:User", "key": "email"}
-EXPORT = {
+EXPORT: dict[str, Any] = {
     "kind": "export",
     "handler": "shop.tasks:export_users",
     "columns": {"email": "E-Mail", "age": "Age"},
@@ -63,7 +63,7 @@ async def test_an_object_of_a_class_is_the_handler() -> None:
 
 
 async def test_an_exporter_is_declared_with_columns_and_parts(here: Path) -> None:
-    engine = engine_of(users=EXPORT, halves={**EXPORT, "parts": "shop.tasks:halves", "parallel": 2})
+    engine = engine_of(users=EXPORT, halves={**EXPORT, "parts": "shop.tasks:halves", "spread": True})
     async with TestEngine(engine) as t:
         await engine.dispatch("users", to=str(here / "users.csv"), least=8)
         await engine.dispatch("halves", to=str(here / "halves.csv"), least=9)

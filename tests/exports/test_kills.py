@@ -95,3 +95,62 @@ async def test_killed_workers_leave_the_whole_file_or_none(tmp_path: Path) -> No
     assert left_in(tmp_path / "aiojobs-files") == []
     asked = list(map(int, (tmp_path / "asked.txt").read_text().split()))
     assert len(asked) - len(set(asked)) < ROWS // 1000, "most rows are asked for once"
+
+
+SPREAD = """
+import asyncio
+import msgspec
+from aiojobs_engine import Engine, JobContext
+
+class User(msgspec.Struct):
+    email: str
+    age: int
+
+worker = {"lease": 1.0, "rescue_interval": 0.2, "concurrency": 2}
+engine = Engine("sqlite:///jobs.db", config={"worker": worker})
+
+async def shares(rows: int) -> list[int]:
+    return list(range(8))
+
+@engine.exporter("users", columns=["email", "age"], key="age", parts=shares, spread=True, timeout=60)
+async def export_users(ctx: JobContext, rows: int):
+    share = rows // 8
+    first = ctx.part * share
+    for n in range(first if ctx.cursor is None else ctx.cursor + 1, first + share):
+        if n % 1000 == 0:
+            await asyncio.sleep(0.05)
+        yield User(f"user{n}@example.org", n)
+"""
+
+
+@pytest.mark.case("J19")
+@pytest.mark.timeout(120)
+async def test_parts_on_killed_workers_come_once_each(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(SPREAD)
+    engine = Engine("sqlite:///jobs.db")
+
+    async def shares(rows: int) -> list[int]:
+        return [rows]
+
+    @engine.exporter("users", columns=["email", "age"], key="age", parts=shares, spread=True)
+    async def export_users(rows: int) -> Iterator[User]:  # type: ignore[misc]
+        yield User("", rows)
+
+    (tmp_path / "out").mkdir()
+    target = tmp_path / "out" / "users.csv"
+    async with engine:
+        handle = await engine.dispatch(export_users, to=target, rows=ROWS)
+        with worker(tmp_path):
+            for share in (0.3, 0.7):
+                with worker(tmp_path):
+                    await until(handle, round(share * ROWS))
+                check_absent_or_whole(target)
+        with worker(tmp_path):
+            file = await handle.result(timeout=60)
+            status = await handle.status()
+
+    assert check_absent_or_whole(target)
+    assert (status.status, status.processed, status.total) == (Status.COMPLETED, ROWS, ROWS)
+    assert (file.rows, file.size) == (ROWS, target.stat().st_size)
+    assert left_in(tmp_path / "out") == ["users.csv"]
+    assert left_in(tmp_path / "aiojobs-files") == []

@@ -71,8 +71,23 @@ async def test_a_signal_reaches_the_engine_from_a_process(engine: Engine) -> Non
         await handle.result(timeout=BOUND)
 
 
-def test_a_script_that_starts_anew_in_its_processes_is_told_to_guard_its_start(tmp_path: Path) -> None:
-    program = Path(__file__).with_name("unguarded_program.py")
+@pytest.mark.parametrize(
+    "url, told",
+    [
+        (
+            'sys.argv[1] if len(sys.argv) > 1 else "memory://"',
+            "put its start under `if __name__ == '__main__':`",
+        ),
+        ("sys.argv[1]", "that raised IndexError: list index out of range; put what only the program"),
+    ],
+    ids=["its start", "its arguments"],
+)
+def test_a_script_that_its_processes_can_not_load_is_told_what_to_do(
+    tmp_path: Path, url: str, told: str
+) -> None:
+    text = Path(__file__).with_name("unguarded_program.py").read_text()
+    program = tmp_path / "program.py"
+    program.write_text(text.replace('"URL"', url))
     ran = subprocess.run(
         [sys.executable, str(program), f"sqlite:///{tmp_path}/jobs.db"],
         capture_output=True,
@@ -81,6 +96,6 @@ def test_a_script_that_starts_anew_in_its_processes_is_told_to_guard_its_start(t
         check=False,
     )
 
-    assert "put its start under `if __name__ == '__main__':`" in ran.stdout, ran.stderr
+    assert told in ran.stdout, ran.stderr
     assert len(ran.stdout.splitlines()) == 1
     assert "value" not in ran.stdout

@@ -5,7 +5,7 @@ import sys
 
 from aiojobs_engine import Engine, JobFailedError, Retry
 
-engine = Engine(sys.argv[1] if len(sys.argv) > 1 else "memory://")
+engine = Engine("URL")
 
 
 @engine.job(name="plain", run_in="process", retry=Retry.none(), max_crashes=1)

@@ -3,6 +3,7 @@
 import os
 import resource
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,10 @@ async def test_what_a_program_leaves_behind_is_ended_with_it(engine: Engine, tmp
         {"allow": ["/bin"]},
         {"allow": [SH], "env": {"LD_PRELOAD": "/x.so"}},
         {"allow": [SH], "env": {"PYTHONPATH": "/x"}},
+        {"allow": [SH], "env": {"GCONV_PATH": "/x"}},
+        {"allow": [SH], "env": {"git_ssh_command": "x"}},
+        {"allow": [SH], "env": {"A=B": "x"}},
+        {"allow": [SH], "env": {"A": "x\0y"}},
     ],
 )
 def test_what_the_operator_allows_is_checked(wrong: dict[str, Any]) -> None:
@@ -294,3 +299,40 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.case("X10")
+def test_a_program_in_a_folder_that_everybody_may_change_is_not_allowed(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    path = _script(folder, "true")
+    assert kinds.shell(allow=[path])
+    folder.chmod(0o777)
+
+    with pytest.raises(ConfigError, match="changed by everybody"):
+        kinds.shell(allow=[path])
+
+
+def test_a_variable_that_only_looks_like_one_that_loads_code_is_taken() -> None:
+    assert kinds.shell(allow=[SH], env={"ENVIRONMENT": "production", "IFSC": "1"})
+
+
+@pytest.mark.case("X10")
+async def test_a_program_ends_with_its_run_however_early_that_is_cancelled(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / "left"
+    path = _shell(engine, tmp_path, f"sleep 30; touch {left}")
+    pids: list[int] = []
+
+    def limited(pid: int, _limits: object) -> None:
+        pids.append(pid)
+        raise RuntimeError("between start and wait")
+
+    monkeypatch.setattr(sys.modules["aiojobs_engine.kinds.shell"], "_limit", limited)
+    async with engine:
+        with pytest.raises(JobFailedError, match="between start and wait"):
+            await _outcome(engine, "shell", argv=[path])
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)

@@ -179,3 +179,32 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(ConfigError, match=r"pip install 'aiojobs-engine\[http\]'"):
         Requests(AddressRules(), ManualClock())
+
+
+@pytest.mark.case("X4")
+async def test_a_redirect_to_another_place_is_told_no_secret_of_the_first() -> None:
+    secrets = {"authorization": "Bearer s3cret", "cookie": "id=1", "X-Api-Key": "k3y", "accept": "text/plain"}
+    async with serving(answering("200 OK")) as other:
+        away = f"Location: http://other.example:{other.port}/in"
+        async with serving(answering("307 Temporary Redirect", away)) as first:
+            answer = await requests(first.port, other.port).send(
+                "POST", f"http://a.example:{first.port}/", headers=secrets, body=b"{}"
+            )
+
+    assert answer.is_good
+    assert {name.lower() for name in secrets} <= first.received[0].headers.keys()
+    assert other.received[0].headers.keys() & {name.lower() for name in secrets} == {"accept"}
+
+
+async def test_a_redirect_within_a_place_keeps_all_headers() -> None:
+    async def respond(received: Received, writer: asyncio.StreamWriter) -> None:
+        is_first = " / " in received.line
+        status = "302 Found" if is_first else "200 OK"
+        await answering(status, *(["Location: /in"] if is_first else []))(received, writer)
+
+    async with serving(respond) as server:
+        await requests(server.port).send(
+            "GET", f"http://a.example:{server.port}/", headers={"authorization": "Bearer s3cret"}
+        )
+
+    assert [each.headers["authorization"] for each in server.received] == ["Bearer s3cret"] * 2

@@ -141,13 +141,13 @@ async def test_retry_later_counts_an_attempt_and_sets_its_own_delay() -> None:
     assert (started[1] - started[0]) / 1000 == 120
 
 
-async def test_signals_are_found_inside_exception_groups() -> None:
+async def test_the_first_signal_inside_exception_groups_counts() -> None:
     world = World()
 
     @world.registry.job()
     async def grouped() -> None:
         raise BaseExceptionGroup(
-            "together", [ValueError("a"), BaseExceptionGroup("inner", [Discard("enough")])]
+            "together", [ValueError("a"), BaseExceptionGroup("inner", [Discard("enough")]), Snooze(60)]
         )
 
     async with world.running():

@@ -1,12 +1,15 @@
 """Jobs that are claimed before there is a slot for them."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiojobs_engine.core.config import Settings, WorkerSettings
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.ports.backend import Watch
 from aiojobs_engine.runtime.pace import Pace
+from aiojobs_engine.runtime.worker import Worker
 from aiojobs_engine.testing.clock import ManualClock
 from tests.runtime.world import World
 
@@ -72,7 +75,9 @@ async def test_jobs_claimed_ahead_start_in_order_as_slots_become_free() -> None:
     assert order == list(range(10))
 
 
-async def test_jobs_claimed_ahead_of_a_long_one_go_back_within_a_quarter_of_a_second() -> None:
+@asynccontextmanager
+async def behind_a_long_job() -> AsyncIterator[tuple[World, Worker, list[str]]]:
+    """A worker of one slot that runs a job without end, and the ids of five that it claimed ahead."""
     world = one_slot()
 
     @world.registry.job()
@@ -88,6 +93,11 @@ async def test_jobs_claimed_ahead_of_a_long_one_go_back_within_a_quarter_of_a_se
         behind = [await world.push(quick.job(number=number)) for number in range(5)]
         await world.clock.rest()
         assert len(worker._slots.ahead) == 5
+        yield world, worker, behind
+
+
+async def test_jobs_claimed_ahead_of_a_long_one_go_back_within_a_quarter_of_a_second() -> None:
+    async with behind_a_long_job() as (world, _, behind):
         await world.clock.advance(0.26)
         statuses = [await world.status(job_id) for job_id in behind]
 
@@ -96,20 +106,7 @@ async def test_jobs_claimed_ahead_of_a_long_one_go_back_within_a_quarter_of_a_se
 
 
 async def test_at_shutdown_jobs_claimed_ahead_go_back_at_once() -> None:
-    world = one_slot()
-
-    @world.registry.job()
-    async def quick(number: int) -> None: ...
-
-    @world.registry.job()
-    async def long() -> None:
-        await asyncio.Event().wait()
-
-    async with world.running() as worker:
-        await warmed_up(world, quick)
-        await world.push(long.job())
-        behind = [await world.push(quick.job(number=number)) for number in range(5)]
-        await world.clock.rest()
+    async with behind_a_long_job() as (world, worker, behind):
         worker.stop()
         await world.clock.rest()
         statuses = [(await world.status(job_id)).status for job_id in behind]
@@ -135,3 +132,32 @@ async def test_jobs_that_a_dead_worker_had_claimed_ahead_are_charged_nothing() -
 
     assert crashes == [1] * 5 + [0] * 5
     assert attempts == [2] * 5 + [1] * 5
+
+
+async def test_a_job_claimed_ahead_that_runs_is_told_to_the_store_so_that_its_crash_counts() -> None:
+    world = one_slot()
+
+    @world.registry.job()
+    async def quick(number: int) -> None: ...
+
+    @world.registry.job()
+    async def short() -> None:
+        await world.clock.sleep(0.001)
+
+    @world.registry.job(timeout=0)
+    async def long() -> None:
+        await asyncio.Event().wait()
+
+    async with world.running() as worker:
+        await warmed_up(world, quick)
+        await world.push(short.job())
+        running = await world.push(long.job())
+        await world.clock.rest()
+        assert len(worker._slots.ahead) == 1
+        await world.clock.advance(0.05)
+        for agent in ("heartbeat", "guard", "rescuer"):  # as if the process stood still
+            await worker._agents.stop(agent)
+        await world.clock.advance(11)
+        claims = await world.store.rescue("other", 10, 1000.0)
+
+    assert [(claim.envelope.id, claim.has_started) for claim in claims] == [(running, True)]

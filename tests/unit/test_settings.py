@@ -83,6 +83,17 @@ def test_a_pyproject_of_others_is_passed_over(here: Path, text: str) -> None:
     assert load_settings(environ={}) == Settings()
 
 
+@pytest.mark.parametrize(
+    "name", ["aiojobs-engine", "aiojobs_engin.worker", '"aiojobs-engine".worker', "aiojobs"]
+)
+def test_a_misspelt_table_of_a_pyproject_is_not_passed_over(here: Path, name: str) -> None:
+    text = f"[project]\ndependencies = ['aiojobs_engine']\n[tool.{name}]\nconcurrency = 3\n"
+    (here / "pyproject.toml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=r"is not read; the table is \[tool\.aiojobs_engine\]"):
+        load_settings(environ={})
+
+
 def test_the_file_of_its_own_wins_over_pyproject(here: Path) -> None:
     (here / "pyproject.toml").write_text("[tool.aiojobs_engine]\nurl = 'memory://'\n", encoding="utf-8")
 
@@ -215,13 +226,25 @@ def test_a_wrong_key_of_a_file_is_named_with_the_nearest(text: str, message: str
         ("[jobs]\nx = 5", "jobs.x is a section, got 5"),
         (
             "[defaults]\nretry = { policy = 'often' }",
-            "defaults.retry.policy = 'often' is wrong: invalid enum value",
+            "defaults.retry.policy = 'often' is wrong: invalid enum value 'often'; it is one of none, fixed",
         ),
         ("[defaults]\nretry = { max_attempts = 0 }", "defaults.retry is wrong: retry max_attempts must be"),
         ("[defaults]\npriority = 99999999999", "defaults.priority = 99999999999 is wrong"),
         (
             "[sqlite]\ndurability = 'maybe'",
             "sqlite.durability = 'maybe' is wrong: invalid enum value 'maybe'",
+        ),
+        (
+            "[sqlite]\ndurability = 'ful'",
+            "sqlite.durability = 'ful' is wrong: invalid enum value 'ful'; did you mean",
+        ),
+        (
+            "[jobs.mail]\nrate_limit = '100/minut'",
+            "jobs.mail.rate_limit = '100/minut' is wrong: it must be like '100/minute'",
+        ),
+        (
+            "[queues.mail]\nrate_limit = '5/0s'",
+            "queues.mail.rate_limit = '5/0s' is wrong: it: amount, period",
         ),
         ("[listeners]\nlog = 'yes'", "listeners.log = 'yes' is wrong: expected `bool`, got `str`"),
     ],
@@ -276,6 +299,14 @@ def test_a_structured_variable_that_is_no_json_is_named() -> None:
     assert refused(AIOJOBS_WORKER__QUEUES="mail,slow").startswith(
         "environment variable AIOJOBS_WORKER__QUEUES must be JSON"
     )
+
+
+@pytest.mark.parametrize("config", [[], 5, {1: 2}])
+def test_settings_of_the_code_that_are_no_settings_are_refused(config: Any) -> None:
+    with pytest.raises(
+        ConfigError, match=r"config=: (the configuration is a section|there is no setting '1')"
+    ):
+        load_settings(overrides=config)
 
 
 def test_wrong_settings_of_the_code_are_named_too() -> None:

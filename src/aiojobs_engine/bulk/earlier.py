@@ -21,7 +21,7 @@ from aiojobs_engine.bulk.failures import unresolved_rows
 from aiojobs_engine.bulk.plan import Part, Plan, decode_plan
 from aiojobs_engine.bulk.reading import opened
 from aiojobs_engine.bulk.rows import RowModel
-from aiojobs_engine.bulk.seen_keys import HELD, Imported
+from aiojobs_engine.bulk.seen_keys import Imported
 from aiojobs_engine.bulk.sources import JsonLines
 from aiojobs_engine.core.errors import ConfigError, PayloadError, SourceChanged
 from aiojobs_engine.core.state import FINAL, Status
@@ -30,6 +30,8 @@ from aiojobs_engine.ports.backend import JobFilter, Store
 from aiojobs_engine.runtime.context import JobContext
 
 logger = logging.getLogger(__name__)
+
+MOST_FAILED = 300_000
 
 _PAGE = 500
 _ALL = 2**62
@@ -100,7 +102,7 @@ async def _past(store: Store, status: JobStatus) -> _Past | None:
         plan = decode_plan(envelope.payload)
     except PayloadError:
         return None
-    if plan.dry_run or status.failed > HELD:
+    if plan.dry_run or status.failed > MOST_FAILED:
         return None
     if status.processed == status.total and (status.status in FINAL or status.status is Status.WAITING):
         done: list[_Stretch] = [_Stretch(1, _ALL, _ALL)]

@@ -12,13 +12,14 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from aiojobs_engine.bulk.export_parts import PartOrder, gathered
 from aiojobs_engine.bulk.export_rows import PartState, PartWriter, from_thread
 from aiojobs_engine.bulk.exported import ExportedFile, new_owner
 from aiojobs_engine.bulk.publishing import Order, Publisher
 from aiojobs_engine.bulk.sinks import sink_of
 from aiojobs_engine.bulk.sinks.compression import check_compression
-from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.outcome import Succeeded
+from aiojobs_engine.core.errors import ConfigError, ExportError
+from aiojobs_engine.core.outcome import Spawned, Succeeded
 from aiojobs_engine.runtime.context import JobContext, enter_context
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ class ExportState(msgspec.Struct, kw_only=True, omit_defaults=True):
         shape: tells whether segments of an older release still fit.
         owner: of the file in the storage.
         file: what was published already.
+        turn: how often its parts were begun anew, where they are jobs of their own.
     """
 
     shape: str
     parts: list[PartState] = []
     owner: str | None = None
     file: ExportedFile | None = None
+    turn: int = 0
 
 
 class ExportContext(JobContext):
@@ -88,8 +91,10 @@ class ExportRun:
         context: that of the job.
     """
 
-    def __init__(self, job_type: ExportType, context: JobContext, order: Order) -> None:
-        """Go on where the checkpoint says.
+    def __init__(
+        self, job_type: ExportType, context: JobContext, order: Order, part: PartOrder | None = None
+    ) -> None:
+        """Go on where the checkpoint says; with `part` that one alone.
 
         Raises:
             ConfigError: an extra is not installed.
@@ -98,6 +103,8 @@ class ExportRun:
         self.context = context
         self._type = job_type
         self._order = order
+        self._part = part
+        self._owner = context.id if part is None else part.export_id
         self._sink = sink_of(order.form, job_type.columns)
         self._publisher = Publisher(context, order, self._sink)
         self._storage = context.port.storage
@@ -108,7 +115,23 @@ class ExportRun:
         self._began = self._saved = context.port.monotonic()
         self._saving = anyio.Lock()
 
-    async def done(self) -> Succeeded:
+    async def part_done(self, part: PartOrder) -> Succeeded:
+        """Store the rows of one part.
+
+        Raises:
+            ExportError: rows can't be written.
+            StopAtCheckpoint: the worker stops, or the job is to pause.
+            Exception: what the handler raised.
+        """
+        if not await self._has_all_segments():
+            self._state.parts = []
+        if not self._state.parts:
+            self._state.parts, self._rows = [PartState(spec=part.spec)], 0
+        await self._read_parts()
+        await self.context.tell(self._rows, self._rows)
+        return Succeeded(self._state.parts[0])
+
+    async def done(self) -> Succeeded | Spawned:
         """Make the file, all of it or none.
 
         Raises:
@@ -120,11 +143,14 @@ class ExportRun:
         if state.file is None:
             if not await self._has_all_segments():
                 self.context.logger.warning("segments of the export are gone; it starts anew")
-                state.parts, self._rows = [], 0
+                state.parts, self._rows, state.turn = [], 0, state.turn + 1
             if not state.parts:
                 specs = await self._type.specs(self.context, self._order.values)
                 state.parts = [PartState(spec=spec) for spec in specs]
-            await self._read_parts()
+            if not self._type.spread or len(state.parts) < 2:  # noqa: PLR2004 - one part is the whole
+                await self._read_parts()
+            elif not await self._are_gathered():
+                return Spawned()
             await self.context.tell(self._rows, self._rows)
             if state.owner is not None:
                 await self._storage.remove(state.owner)
@@ -135,6 +161,19 @@ class ExportRun:
             await self._save()
         await self._storage.remove(self.context.id)
         return Succeeded(state.file)
+
+    async def _are_gathered(self) -> bool:
+        """Whether all parts are there, which other jobs make."""
+        state = self._state
+        if not all(part.ended for part in state.parts):
+            await self._save()
+            made = await gathered(self.context, state.parts, state.turn)
+            if made is None:
+                return False
+            state.parts, self._rows = made, sum(part.rows for part in made)
+            if not await self._has_all_segments():
+                raise ExportError("what the parts stored is not here; all workers need the same storage")
+        return True
 
     @staticmethod
     async def leave_nothing(context: JobContext) -> None:
@@ -235,7 +274,7 @@ class ExportRun:
                 part, rows, columns=self._type.columns, sink=self._sink, key=self._type.key_reader
             )
             while not part.ended:
-                await writer.segment(self._place, self.context.id, self)
+                await writer.segment(self._place, self._owner, self)
                 if self._type.has_key or part.ended:
                     if self._type.has_key or len(self._state.parts) > 1:
                         await self._save()

@@ -12,19 +12,20 @@ import msgspec
 
 from aiojobs_engine.bulk.columns import Columns, plain
 from aiojobs_engine.bulk.delivery import check_directory, checked_path, offered_name
+from aiojobs_engine.bulk.export_parts import PartCodec, parted
 from aiojobs_engine.bulk.export_rows import KeyReader, PartState
 from aiojobs_engine.bulk.export_run import ExportContext, ExportRun
 from aiojobs_engine.bulk.exported import ExportedFile
 from aiojobs_engine.bulk.publishing import Order
 from aiojobs_engine.bulk.sinks import Format, format_of
-from aiojobs_engine.core.codec import ResultCodec, handler_parameters
+from aiojobs_engine.core.codec import handler_parameters
 from aiojobs_engine.core.config import DeliverySettings, Settings
 from aiojobs_engine.core.errors import ConfigError, ExportError, PayloadError
 from aiojobs_engine.core.job import Job, RunIn
 from aiojobs_engine.core.job_settings import DeliveryMode, DeliveryOverrides
 from aiojobs_engine.core.options import layered
 from aiojobs_engine.core.outcome import Failed, Outcome
-from aiojobs_engine.core.status import ErrorInfo
+from aiojobs_engine.core.status import Counters, ErrorInfo
 from aiojobs_engine.ports.backend import Claim
 from aiojobs_engine.runtime.context import JobContext
 from aiojobs_engine.runtime.ids import IdSource
@@ -46,6 +47,7 @@ class ExportSpec(NamedTuple):
         key: the field, or fields, that the rows are ordered by; see `ExportType`.
         parts: names the parts that are read side by side.
         parallel: how many parts are read at once.
+        spread: parts are jobs of their own.
         formulas: columns whose text may be a formula; that of all others is made harmless in CSV and Excel.
         format: of files whose call names none.
         delivery: what the decorator says of `[delivery]`.
@@ -55,6 +57,7 @@ class ExportSpec(NamedTuple):
     key: str | Sequence[str] | None
     parts: Parts | None
     parallel: int
+    spread: bool
     formulas: Sequence[str]
     format: str
     delivery: DeliveryOverrides
@@ -70,6 +73,7 @@ class ExportType(JobType[..., ExportedFile]):
         columns: what is exported.
         key_reader: reads the key of a row, None without one.
         parallel: how many parts are read at once.
+        spread: parts are jobs of their own, which any workers run.
     """
 
     keeps_result = True
@@ -98,7 +102,10 @@ class ExportType(JobType[..., ExportedFile]):
                 f"{owner}: parallel must be a whole number of at least 1, got {spec.parallel!r:.80}"
             )
         self.parallel = spec.parallel
-        self.results = ResultCodec(ExportedFile)
+        if not isinstance(spec.spread, bool) or (spec.spread and spec.parts is None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"{owner}: spread=True makes jobs of its parts, so it needs parts=")
+        self.spread = spec.spread
+        self.results = PartCodec()
         self._delivery = spec.delivery
         self._form = _form(spec.format, owner)
         self._parts = spec.parts
@@ -137,20 +144,25 @@ class ExportType(JobType[..., ExportedFile]):
 
     async def perform(self, context: JobContext, claim: Claim) -> Outcome:
         """Make the file; whatever the handler raises goes to the caller."""
+        part, arguments = parted(claim.envelope.payload)
         try:
-            values = dict(
-                zip(self.arguments.names, self.arguments.decode(claim.envelope.payload), strict=True)
-            )
+            values = dict(zip(self.arguments.names, self.arguments.decode(arguments), strict=True))
             order = self._order(values, context.port.settings)
         except PayloadError as error:
             return Failed(error, permanent="payload")
         try:
-            return await ExportRun(self, context, order).done()
+            run = ExportRun(self, context, order, part)
+            return await (run.done() if part is None else run.part_done(part))
         except ExportError as error:
             return Failed(error, permanent=_PERMANENT)
 
     async def lost_rows(self, context: JobContext, claim: Claim, error: ErrorInfo) -> RowsLost:
-        """The progress so far; what lies in the storage is removed, for nobody will use it."""
+        """The progress so far; what lies in the storage is removed, for nobody will use it.
+
+        Of a part that is a job of its own no rows count, and what others stored stays.
+        """
+        if parted(claim.envelope.payload)[0] is not None:
+            return RowsLost(counters=Counters())
         await ExportRun.leave_nothing(context)
         return await super().lost_rows(context, claim, error)
 

@@ -103,6 +103,14 @@ def chunk_envelope(
     parent: Envelope, plan: Plan, part: Part, *, epoch: int, number: int, now: Instant
 ) -> Envelope:
     """The chunk job `number` of the epoch; planned again it has the same id."""
+    payload = encode_plan(msgspec.structs.replace(plan, found=None, part=part))
+    return child_envelope(parent, payload, epoch=epoch, number=number, now=now, rows=part.rows)
+
+
+def child_envelope(
+    parent: Envelope, payload: bytes, *, epoch: int, number: int, now: Instant, rows: int = 0
+) -> Envelope:
+    """A job that does part `number` of a bulk job, in one of its epochs."""
     return Envelope(
         id=f"{parent.id}.{epoch}.{number}",
         type=parent.type,
@@ -122,9 +130,9 @@ def chunk_envelope(
         fair_weight=parent.fair_weight,
         parent_id=parent.id,
         strategy="batch",
-        total=part.rows,
+        total=rows,
         created_at=now,
-        payload=msgspec.Raw(encode_plan(msgspec.structs.replace(plan, found=None, part=part))),
+        payload=msgspec.Raw(payload),
     )
 
 

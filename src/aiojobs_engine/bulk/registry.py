@@ -59,6 +59,7 @@ class ExporterOptions(CallOptions, total=False):
         parts: an async function with arguments of the handler, which returns up to 500 names of parts, plain
             data. The handler is called for each and finds it as `ctx.part`; the file has them in that order.
         parallel: how many parts are read at once, 4 without.
+        spread: make each part a job of its own, which any worker runs; all of them need the same storage.
         formulas: columns whose text may be a formula; in all others it is made harmless in CSV and Excel.
         format: of files whose call names none: `csv` without.
         delivery: `download`, `link` or `both`, as in `[delivery]`.
@@ -70,6 +71,7 @@ class ExporterOptions(CallOptions, total=False):
     key: str | Sequence[str] | None
     parts: Parts | None
     parallel: int
+    spread: bool
     formulas: Sequence[str]
     format: str
     delivery: DeliveryMode
@@ -110,6 +112,7 @@ class ExportDecorator:
             key=options.pop("key", None),
             parts=options.pop("parts", None),
             parallel=options.pop("parallel", 4),
+            spread=options.pop("spread", False),
             formulas=options.pop("formulas", ()),
             format=options.pop("format", "csv"),
             delivery=_delivery(options, f"exporter {name!r}"),

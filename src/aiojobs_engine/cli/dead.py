@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from aiojobs_engine.cli.jobs import confirm, each, one_id, show
+from aiojobs_engine.cli.jobs import confirm, each, show
 from aiojobs_engine.cli.lazy import NamingGroup
 from aiojobs_engine.cli.listings import Page, Table, page_options
 from aiojobs_engine.cli.opening import json_option, opened, parted, run, url_option
@@ -108,14 +108,7 @@ def groups_command(target: str | None, url: str | None, *, as_json: bool, **filt
 @url_option
 def show_command(arguments: tuple[str, ...], url: str | None, *, as_json: bool) -> None:
     """Show one dead job, with its traceback."""
-    target, (job_id,) = one_id(arguments, url)
-
-    async def work() -> None:
-        async with opened(target, url) as engine:
-            job = await engine.dead.get(job_id)
-        show(job, as_json=as_json)
-
-    run(work)
+    show(arguments, url, lambda engine, job_id: engine.dead.get(job_id), as_json=as_json)
 
 
 @dead_command.command("edit")

@@ -71,14 +71,7 @@ def list_command(
 @url_option
 def show_command(arguments: tuple[str, ...], url: str | None, *, as_json: bool) -> None:
     """Show one job."""
-    target, (job_id,) = one_id(arguments, url)
-
-    async def work() -> None:
-        async with opened(target, url) as engine:
-            job = await engine.jobs.get(job_id)
-        show(job, as_json=as_json)
-
-    run(work)
+    show(arguments, url, lambda engine, job_id: engine.jobs.get(job_id), as_json=as_json)
 
 
 @jobs_command.command("explain")
@@ -132,7 +125,25 @@ def one_id(arguments: tuple[str, ...], url: str | None) -> tuple[str | None, lis
     return target, ids
 
 
-def show(job: JobStatus, *, as_json: bool) -> None:
+def show(
+    arguments: tuple[str, ...],
+    url: str | None,
+    get: Callable[[Engine, str], Awaitable[JobStatus]],
+    *,
+    as_json: bool,
+) -> None:
+    """Show the one job that `arguments` name, as `get` finds it."""
+    target, (job_id,) = one_id(arguments, url)
+
+    async def work() -> None:
+        async with opened(target, url) as engine:
+            job = await get(engine, job_id)
+        _show(job, as_json=as_json)
+
+    run(work)
+
+
+def _show(job: JobStatus, *, as_json: bool) -> None:
     """One job with all its fields."""
     if as_json:
         print_json(job)

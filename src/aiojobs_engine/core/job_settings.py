@@ -101,7 +101,7 @@ class JobSettings(OptionSettings, frozen=True, kw_only=True):
         kind: `job` without one.
         row: of an importer, `module:attribute` of its row type.
         key: of an importer, the field that tells rows apart; of an exporter, what its rows are ordered by.
-        columns, formulas, parallel: of an exporter, as its decorator takes them.
+        columns, formulas, parallel, spread: of an exporter, as its decorator takes them.
         parts: of an exporter, `module:attribute` of the function that names its parts.
         format, encoding, delimiter, header, sheet: as the decorators take them.
     """
@@ -115,6 +115,7 @@ class JobSettings(OptionSettings, frozen=True, kw_only=True):
     formulas: tuple[str, ...] | None = None
     parts: str | None = None
     parallel: AtLeastOne | None = None
+    spread: bool | None = None
     format: str | None = None
     encoding: str | None = None
     delimiter: str | None = None

@@ -14,6 +14,13 @@ BATCH = "batch"
 """The kind of a batch: a job that nobody runs, which waits for its members and counts them."""
 
 
+GATHERING = frozenset({"export"})
+"""Kinds of bulk jobs that run again when their last chunk has ended, to put together what the chunks made.
+
+Their chunks say only at their end how many rows there are, so the parent's `total` grows with them.
+"""
+
+
 class When(StrEnum):
     """How the job that another one waits for has to end.
 

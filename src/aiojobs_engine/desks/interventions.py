@@ -6,6 +6,7 @@ from aiojobs_engine.core.limits import is_name
 from aiojobs_engine.core.state import FINAL, Status, Trigger
 from aiojobs_engine.core.status import JobStatus
 from aiojobs_engine.ports.backend import Store
+from aiojobs_engine.ports.inspector import JobFilter
 
 
 def checked_id(job_id: str) -> str:
@@ -49,12 +50,14 @@ async def cancel(store: Store, job_id: str) -> None:
 async def pause(store: Store, job_id: str) -> None:
     """Park a queued job; a running one stops at its next checkpoint, an import between rows.
 
+    The chunks of an import, and parts of an export that are jobs of their own, are held.
+
     Raises:
         JobNotFound, TooLate, IllegalTransition: as in `cancel`.
     """
     (done,) = await store.pause([checked_id(job_id)])
     status = await status_of(store, job_id)
-    if _has_chunks(status):
+    if await _has_chunks(store, status):
         await hold_chunks(store, job_id)
         done = done or status.status is Status.WAITING
     if not done:
@@ -69,7 +72,7 @@ async def resume(store: Store, job_id: str) -> None:
     """
     (done,) = await store.resume([checked_id(job_id)])
     status = await status_of(store, job_id)
-    if _has_chunks(status):
+    if await _has_chunks(store, status):
         released = await release_chunks(store, job_id)
         done = done or released > 0
     if not done:
@@ -102,9 +105,13 @@ async def delete(store: Store, job_id: str) -> None:
         raise IllegalTransition(job_id, status.status, "delete")
 
 
-def _has_chunks(status: JobStatus) -> bool:
-    is_parent = status.strategy == "batch" or status.status is Status.WAITING
-    return status.kind == "import" and status.parent_id is None and is_parent
+async def _has_chunks(store: Store, status: JobStatus) -> bool:
+    if status.parent_id is not None or not (status.strategy == "batch" or status.status is Status.WAITING):
+        return False
+    if status.kind != "export":
+        return status.kind == "import"
+    parts, _ = await store.find(JobFilter(parent_id=status.id), 1, None)  # only some exports have any
+    return bool(parts)
 
 
 def _refused(job_id: str, status: Status, trigger: Trigger) -> IllegalTransition:

@@ -24,7 +24,38 @@ GRACE = 2.0
 _PIECE = 64 * 1024
 _TOLD = 1_000
 _CLEAN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-_LOADERS = ("LD_", "DYLD_", "PYTHON", "PERL", "RUBY", "NODE_", "BASH_ENV", "ENV", "IFS")
+_LOADERS = (
+    "LD_",
+    "DYLD_",
+    "PYTHON",
+    "PERL",
+    "RUBY",
+    "NODE_",
+    "LUA_",
+    "GIT_",
+    "BASH_FUNC_",
+    "OPENSSL_",
+    "JAVA_",
+)
+_LOADING = frozenset(
+    {
+        "BASH_ENV",
+        "ENV",
+        "IFS",
+        "SHELLOPTS",
+        "BASHOPTS",
+        "PS4",
+        "PROMPT_COMMAND",
+        "ZDOTDIR",
+        "GCONV_PATH",
+        "GLIBC_TUNABLES",
+        "LOCPATH",
+        "_JAVA_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+        "PHPRC",
+        "PHP_INI_SCAN_DIR",
+    }
+)
 
 
 class ShellError(EngineError):
@@ -115,14 +146,22 @@ def _program(path: str | os.PathLike[str]) -> str:
         raise ConfigError(f"{given!r} can't be allowed: {error}") from error
     if not stat.S_ISREG(mode) or not os.access(real, os.X_OK):
         raise ConfigError(f"{given!r} is no program")
-    if mode & stat.S_IWOTH:
+    if mode & stat.S_IWOTH or any(map(_is_open, Path(real).parents)):
         raise ConfigError(f"{given!r} may be changed by everybody, so it is not allowed")
     return real
 
 
+def _is_open(folder: Path) -> bool:
+    """Whether everybody may put another file in the place of one in the folder."""
+    mode = folder.stat().st_mode
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+
+
 def _environment(env: Mapping[str, str]) -> dict[str, str]:
-    for key in env:
-        if key.upper().startswith(_LOADERS):
+    for key, value in env.items():
+        if not key or "=" in key or "\0" in f"{key}{value}":
+            raise ConfigError(f"{key!r:.80} is no variable that a program can have")
+        if key.upper().startswith(_LOADERS) or key.upper() in _LOADING:
             raise ConfigError(f"the variable {key} could load code into programs; leave it out")
     return dict(env)
 
@@ -150,10 +189,10 @@ async def _run(words: Sequence[str], place: _Place, ctx: JobContext) -> ShellRes
             start_new_session=True,
             umask=0o077,
         )
-        _limit(process.pid, place.limits)
-        await out.listen()
-        await err.listen()
-        try:
+        try:  # whatever ends the run from here on ends the program too
+            _limit(process.pid, place.limits)
+            await out.listen()
+            await err.listen()
             code = await process.wait()
         finally:
             await asyncio.shield(_end(process, clock))

@@ -18,7 +18,7 @@ from aiojobs_engine.target import located
 _EVERY = ("handler", "kind")
 _OF_KIND = {
     "import": ("row", "key", "format", "encoding", "delimiter", "header", "sheet"),
-    "export": ("columns", "key", "formulas", "parts", "parallel", "format"),
+    "export": ("columns", "key", "formulas", "parts", "parallel", "spread", "format"),
 }
 _NEEDED = {
     "import": ("row", "the module:attribute of its row type"),

@@ -18,6 +18,8 @@ REDIRECTS = 3
 
 _KEEPING = (307, 308)
 _GETTING = (301, 302, 303)
+_HARMLESS = frozenset({"accept", "accept-language", "content-type", "idempotency-key", "user-agent"})
+"""Headers that a redirect to another place gets too; any other may be a secret of the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class Requests:
     ) -> Answer:
         """Send a request and read the answer, within bounds. Cancelling it closes the connection.
 
-        301, 302 and 303 are followed for GET and HEAD only, 307 and 308 always.
+        301, 302 and 303 are followed for GET and HEAD only, 307 and 308 always. A redirect to another scheme,
+        host or port gets none of `headers` but what every request has, such as `accept`.
 
         Raises:
             AddressRefused: the URL, or one that it redirects to, may not be requested.
@@ -100,19 +103,21 @@ class Requests:
         """
         limits = bounds or Bounds()
         async with within(self._clock, limits.seconds):
-            target = await self._rules.target(url)
+            target, sent = await self._rules.target(url), headers or {}
             for _ in range(limits.redirects + 1):
-                answer = await self._once(method, target, headers or {}, body, limits.body_bytes)
+                answer = await self._once(method, target, sent, body, limits.body_bytes)
                 followed = _KEEPING if method not in ("GET", "HEAD") else (*_KEEPING, *_GETTING)
                 if answer.status not in followed or "location" not in answer.headers:
                     return answer
-                target = await self._next(target, answer.headers["location"], limits)
+                following = await self._next(target, answer.headers["location"], limits)
+                if _place(following) != _place(target):
+                    sent = {name: value for name, value in sent.items() if name.lower() in _HARMLESS}
+                target = following
             raise AddressRefused(f"{url!r:.80} redirects more than {limits.redirects} times")
 
     async def _next(self, target: Target, location: str, bounds: Bounds) -> Target:
         following = await self._rules.target(urljoin(target.url, location))
-        place = (following.scheme, following.host, following.port)
-        if bounds.same_host and place != (target.scheme, target.host, target.port):
+        if bounds.same_host and _place(following) != _place(target):
             raise AddressRefused(f"{target.host!r} redirects to another host, {following.host!r:.80}")
         return following
 
@@ -140,6 +145,10 @@ class Requests:
                 return Answer(response.status_code, target.url, found, kept, is_cut)
         except self._http.HTTPError as error:
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+
+def _place(target: Target) -> tuple[str, str, int]:
+    return target.scheme, target.host, target.port
 
 
 async def _read(response: Any, most: int) -> tuple[bytes, bool]:

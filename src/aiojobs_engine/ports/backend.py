@@ -313,9 +313,12 @@ class Backend(Protocol):
         at once, after its settlement's event. A parent that the store ends as `failed` has the error `rows`,
         message `no row succeeded`, reason `rows`, and the same two in its event. Each chunk that settles for
         good stores a `JobProgressed` of its parent with the parent's message, at most one in 250 ms of the
-        wall clock per parent, and none when the parent ends with it or has ended. A job that settles as final
-        while it has open chunks takes them along as `cancel` does; what those that run still bring is added
-        to its counters.
+        wall clock per parent, and none when the parent ends with it or has ended. A parent's `total` is never
+        below what its chunks have processed. A job that settles as final while it has open chunks takes them
+        along as `cancel` does; what those that run still bring is added to its counters.
+
+        A parent of a kind in `core.needs.GATHERING` doesn't end where no cancel was asked: it becomes
+        `pending`, due now, without an event of its own, and is claimed once more.
         """
         ...
 

@@ -88,8 +88,8 @@ class Offload:
         try:
             return await anyio.to_process.run_sync(call, cancellable=True, limiter=self._processes)
         except BrokenWorkerProcess as error:
-            if isinstance(error.__cause__, ConfigError):
-                raise error.__cause__ from None
+            if (reason := _refused_to_load(error)) is not None:
+                raise reason from error.__cause__
             raise ChildDied(f"the process that ran {fn.__qualname__} ended without an answer") from error
 
 
@@ -105,6 +105,23 @@ def check_main() -> None:
             "a process for a job loads this program anew to find the function, and the program starts its "
             "work instead; put its start under `if __name__ == '__main__':`"
         )
+
+
+def _refused_to_load(error: BrokenWorkerProcess) -> ConfigError | None:
+    """What the program raised when the process loaded it anew; None when the process just ended.
+
+    Only what it raised comes with a text here; a process that is slow to start has one too, and is no fault
+    of the program's.
+    """
+    cause = error.__cause__
+    if isinstance(cause, ConfigError):
+        return cause
+    if not error.args or cause is None or isinstance(cause, TimeoutError):
+        return None
+    return ConfigError(
+        f"a process for a job loads this program anew to find the function, and that raised "
+        f"{type(cause).__name__}: {cause}; put what only the program does under `if __name__ == '__main__':`"
+    )
 
 
 class _ThreadCall:

@@ -66,6 +66,9 @@ def end_if_done(ledger: Ledger, parent: StoredJob, now: Instant) -> None:
     if parent.cancelling:
         ledger.move(parent, Status.CANCELLED, now)
         ledger.tell(JobCancelled, parent, now)
+    elif parent.gathers:
+        ledger.move(parent, Status.PENDING, now)
+        return
     elif status is Status.FAILED:
         parent.error = error = NO_MEMBER_SUCCEEDED if parent.is_batch else _ROWS_FAILED
         ledger.move(parent, status, now)
@@ -152,7 +155,7 @@ def _close(
             sums.succeeded + own.succeeded,
             sums.failed + own.failed,
             sums.skipped + own.skipped,
-            sums.total,
+            max(sums.total, sums.processed + own.processed),
         )
     end_if_done(ledger, parent, now)
 

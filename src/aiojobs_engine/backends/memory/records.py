@@ -9,7 +9,7 @@ import msgspec
 
 from aiojobs_engine.core.envelope import Envelope, decode_envelope
 from aiojobs_engine.core.instant import Instant, moment
-from aiojobs_engine.core.needs import BATCH, Need
+from aiojobs_engine.core.needs import BATCH, GATHERING, Need
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import (
     NO_COUNTERS,
@@ -93,6 +93,11 @@ class StoredJob:
     def is_batch(self) -> bool:
         """Whether the job is a batch, whose children are members."""
         return self.envelope.kind == BATCH
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it runs again when its last chunk has ended."""
+        return self.envelope.kind in GATHERING
 
     @property
     def is_chunk(self) -> bool:

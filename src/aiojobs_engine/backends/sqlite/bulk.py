@@ -62,6 +62,10 @@ def end_if_done(ledger: Ledger, parent: JobRow) -> None:
     if parent.cancelling:
         ledger.move(parent, Status.CANCELLED)
         ledger.emit(JobCancelled, parent)
+    elif ledger.gathers(parent):
+        parent.due_at = ledger.tx.now
+        ledger.move(parent, Status.PENDING)
+        return
     elif status is Status.FAILED:
         error = NO_MEMBER_SUCCEEDED if ledger.is_batch(parent) else _NO_ROWS
         ledger.set_error(parent, error)
@@ -97,6 +101,7 @@ def _close(ledger: Ledger, chunk: JobRow, parent: JobRow, resolved: Sequence[int
         parent.succeeded += chunk.succeeded
         parent.failed += chunk.failed
         parent.skipped += chunk.skipped
+        parent.total = max(parent.total, parent.succeeded + parent.failed)
     end_if_done(ledger, parent)
 
 

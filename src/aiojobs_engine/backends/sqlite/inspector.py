@@ -23,6 +23,7 @@ from aiojobs_engine.core.status import JobFailure, JobStatus
 from aiojobs_engine.core.views import failure_row, listing_end
 from aiojobs_engine.ports.backend import JobFilter, Outlook, QueueStats, Result, TypeRecord, WorkerRecord
 
+_FEW = 8
 _LEASED = {Status.PROCESSING}
 _PARKED = {Status.WAITING, Status.PAUSED}
 _ENDED_BADLY = {Status.PARTIAL, Status.FAILED, Status.CANCELLED, Status.DISCARDED, Status.EXPIRED}
@@ -45,7 +46,8 @@ class SqliteInspector(Part):
         if not ids:
             return []
         now = self._clock.now()
-        seen = decode_seen(await reader.value("get", ids=list(dict.fromkeys(ids)), now=now))
+        read = reader.value_at_once if len(ids) <= _FEW else reader.value
+        seen = decode_seen(await read("get", ids=list(dict.fromkeys(ids)), now=now))
         known = {job.id: job_status(job, now) for job in seen}
         return [known.get(job_id) for job_id in ids]
 

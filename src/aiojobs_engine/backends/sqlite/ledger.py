@@ -10,7 +10,7 @@ from aiojobs_engine.backends.sqlite.codes import CODES, STATUSES
 from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.core.events import JobEvent
 from aiojobs_engine.core.instant import Instant
-from aiojobs_engine.core.needs import BATCH
+from aiojobs_engine.core.needs import BATCH, GATHERING
 from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.core.status import Counters, ErrorInfo
 
@@ -148,6 +148,10 @@ class Ledger:
     def is_batch(self, row: JobRow) -> bool:
         """Whether the job is a batch, whose children are members."""
         return self.tx.lane(row.lane).kind == BATCH
+
+    def gathers(self, row: JobRow) -> bool:
+        """Whether the job runs again when its last chunk has ended."""
+        return self.tx.lane(row.lane).kind in GATHERING
 
     def is_chunk(self, row: JobRow) -> bool:
         """Whether the job is part of a bulk job; a member of a batch is not."""

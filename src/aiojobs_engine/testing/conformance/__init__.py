@@ -31,6 +31,7 @@ _THEMES = (
     "event",
     "fence",
     "flow",
+    "gather",
     "inspector",
     "kin",
     "key_limit",
@@ -62,6 +63,7 @@ from aiojobs_engine.testing.conformance.event import EventContract  # noqa: E402
 from aiojobs_engine.testing.conformance.execution import ExecutionContract  # noqa: E402
 from aiojobs_engine.testing.conformance.fence import FenceContract  # noqa: E402
 from aiojobs_engine.testing.conformance.flow import FlowContract  # noqa: E402
+from aiojobs_engine.testing.conformance.gather import GatherContract  # noqa: E402
 from aiojobs_engine.testing.conformance.inspector import InspectorContract  # noqa: E402
 from aiojobs_engine.testing.conformance.key_limit import FairContract, KeyLimitContract  # noqa: E402
 from aiojobs_engine.testing.conformance.kin import KinContract  # noqa: E402
@@ -92,6 +94,7 @@ __all__ = [
     "FairContract",
     "FenceContract",
     "FlowContract",
+    "GatherContract",
     "InspectorContract",
     "KeyLimitContract",
     "KinContract",
@@ -132,6 +135,7 @@ class BackendContract(
     CronOrderContract,
     PruneContract,
     ChunkContract,
+    GatherContract,
     KinContract,
     FlowContract,
     BatchContract,

@@ -42,6 +42,14 @@ async def _settle(stage: Stage, claim: Claim) -> bool:
     )
 
 
+async def _settle_plainly(stage: Stage, claim: Claim) -> bool:
+    return await stage.settle(claim, Status.COMPLETED)
+
+
+async def _settle_with_a_result(stage: Stage, claim: Claim) -> bool:
+    return await stage.settle(claim, Status.COMPLETED, result=b"1")
+
+
 async def _settle_back(stage: Stage, claim: Claim) -> bool:
     return await stage.settle(claim, Status.RETRYING, due_at=stage.clock.now())
 
@@ -62,7 +70,15 @@ async def _extend(stage: Stage, claim: Claim) -> bool:
 
 
 LOSSES: list[Loss] = [_rescued, _claimed_again, _deleted, _stored_anew]
-WRITES: list[Write] = [_settle, _settle_back, _report, _plan, _extend]
+WRITES: list[Write] = [
+    _settle,
+    _settle_plainly,
+    _settle_with_a_result,
+    _settle_back,
+    _report,
+    _plan,
+    _extend,
+]
 
 
 def _named(value: Callable[..., object]) -> str:

@@ -3,6 +3,7 @@ wait for it.
 ]]
 local NO_ROW = {'rows', 'no row succeeded'}
 local NO_MEMBER = {'batch', 'no job of the batch succeeded'}
+local GATHERING = {export = true} -- kinds that run again when their last chunk has ended
 local PROGRESS_EVERY = 250
 local end_if_done, cancel_chunks
 local looked_at = {}
@@ -153,7 +154,8 @@ local function close(job, parent, resolved)
     local mended = resolve_rows(parent, resolved or {})
     parent.x.counters = {sums[1] + mended, sums[2] - mended, sums[3], sums[4]}
   else
-    parent.x.counters = {sums[1] + own[1], sums[2] + own[2], sums[3] + own[3], sums[4]}
+    local good, bad = sums[1] + own[1], sums[2] + own[2]
+    parent.x.counters = {good, bad, sums[3] + own[3], math.max(sums[4], good + bad)}
   end
   change(parent)
   end_if_done(parent)
@@ -214,6 +216,10 @@ end_if_done = function(parent)
   if parent.x.cancelling then
     move(parent, CANCELLED)
     tell('JobCancelled', parent)
+  elseif GATHERING[cjson.decode('[' .. parent.ident .. ']')[3]] then
+    parent.x.due = now
+    move(parent, PENDING)
+    return
   elseif sums[2] > 0 and sums[1] == 0 then
     local why = parent.x.batch and NO_MEMBER or NO_ROW
     parent.x.error = '{"type":"' .. why[1] .. '","message":"' .. why[2] .. '","reason":"' .. why[1] .. '"}'
