@@ -14,7 +14,7 @@ from chaos.eyes import SqliteEyes
 from chaos.journal import DATABASE
 from chaos.nemesis import Nemesis, plan
 from chaos.producer import Producer
-from chaos.script import QUIET_SECONDS, Options, Script, parser, worker
+from chaos.script import QUIET_SECONDS, Options, Script, check_sound, parser, worker
 from harness.figures import machine
 
 from aiojobs_engine import Engine
@@ -48,6 +48,7 @@ async def carry_out(folder: Path, options: Options) -> bool:
                 is_quiet = await producer.until_quiet(QUIET_SECONDS + 2 * options.lease)
                 load.cancel_scope.cancel()
             nemesis.end()
+            await check_sound(engine)
         finally:
             nemesis.close()
             producer.close()

@@ -18,7 +18,7 @@ from chaos.app import registry
 from chaos.nemesis import Nemesis, Trouble, plan
 from chaos.producer import Producer
 from chaos.redis_eyes import RedisEyes
-from chaos.script import QUIET_SECONDS, Options, Script, parser, worker
+from chaos.script import QUIET_SECONDS, Options, Script, check_sound, parser, worker
 from harness.figures import machine
 
 from aiojobs_engine import Engine
@@ -103,6 +103,7 @@ async def carry_out(folder: Path, options: Options) -> bool:
                     load.cancel_scope.cancel()
                 nemesis.end()
                 await eyes.dump(engines[0], folder)
+                await check_sound(engines[0])
             finally:
                 nemesis.close()
                 for producer in producers:

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 from harness.process import Process
 
+from aiojobs_engine import Engine
 from chaos.verdict import LAWS, SHOWN, Verdict, judge, within
 
 SLOTS = 10
@@ -140,6 +141,16 @@ def worker(folder: Path, url: str, options: Options) -> Process:
         "CHAOS_FOLDER": str(folder),
     }
     return Process(command, environment, folder / "logs" / "workers.log")
+
+
+async def check_sound(engine: Engine) -> None:
+    """Look through the whole store.
+
+    Raises:
+        AssertionError: something in it doesn't belong together.
+    """
+    errors = [str(found) for found in (await engine.diagnose()).findings if found.severity == "error"]
+    assert not errors, errors
 
 
 def _parsed(parser: argparse.ArgumentParser) -> tuple[Options, bool, bool]:

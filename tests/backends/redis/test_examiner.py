@@ -1,11 +1,12 @@
 """What `doctor` finds in Redis: each kind of orphan is planted, and nothing is found where nothing is."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 import pytest
 
-from aiojobs_engine.backends.redis import RedisBackend
+from aiojobs_engine.backends.redis import RedisBackend, examiner, keys
 from aiojobs_engine.backends.redis.address import read_address
 from aiojobs_engine.core.envelope import Need
 from aiojobs_engine.core.needs import When
@@ -72,6 +73,13 @@ async def world(servers: dict[str, Server], valkey_url: str, prefix: str) -> Asy
 
 async def test_nothing_is_found_where_nothing_is(world: World) -> None:
     assert await world.errors() == []
+
+
+def test_every_key_on_the_page_is_known_to_it() -> None:
+    page = re.findall(r"^    aiojobs:\{\*\}:([a-z]+)(:?)", str(keys.__doc__), re.MULTILINE)
+
+    assert {name for name, colon in page if colon} == examiner.FAMILIES
+    assert {name for name, colon in page if not colon} == examiner.PLAIN | examiner.OF_ENTRIES
 
 
 Plant = Callable[[World], object]
@@ -184,6 +192,10 @@ PLANTED: dict[str, tuple[Plant, str]] = {
     "someone who waits for a job that is gone": (
         lambda world: world.run("ZADD", "dependents:7", 0, f"{world.place('pending')}:success"),
         "`dependents` belong to no job: 1 (",
+    ),
+    "someone who was cancelled for want of a job that is gone": (
+        lambda world: world.run("ZADD", "lost:7", 0, "8:0"),
+        "`lost` belong to no job: 1 (8:0)",
     ),
     "failed rows of no job": (
         lambda world: world.run("ZADD", "rows:7", 1, "1"),

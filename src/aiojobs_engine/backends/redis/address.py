@@ -104,8 +104,7 @@ def read_address(url: str) -> Address:
         fields |= {"kind": kind, "is_tls": scheme == "rediss", "nodes": _nodes(hosts, kind, shown)}
         fields |= _of_path(path, kind, shown)
     given = _options(query, shown)
-    if given.get("db") is not None and fields["kind"] == "cluster":
-        raise ConfigError(f"{shown!r}: a Cluster has database 0 only; use prefix to part users")
+    _check_fitting(scheme, fields, given, shown)
     fields |= given
     return Address(**fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
@@ -237,6 +236,28 @@ _READERS: Mapping[str, tuple[str, Callable[[str, str, str], object]]] = {
     "sentinel_username": ("sentinel_username", _text),
     "sentinel_password": ("sentinel_password", _text),
 }
+
+
+def _check_fitting(
+    scheme: str, fields: Mapping[str, object], given: Mapping[str, object], shown: str
+) -> None:
+    """Refuse options that this kind of URL has no use for, or that say something else than it."""
+    of_tls = [name for name in given if name == "is_tls" or name.startswith("tls_")]
+    of_sentinel = [name for name in given if name.startswith("sentinel_")]
+    is_tls = scheme == "rediss" or given.get("is_tls") is True
+    if "db" in given and fields["kind"] == "cluster":
+        raise ConfigError(f"{shown!r}: a Cluster has database 0 only; use prefix to part users")
+    if "db" in given and fields.get("db"):
+        raise ConfigError(f"{shown!r} has a database in its path and one as an option; leave one of them out")
+    if of_sentinel and fields["kind"] != "sentinel":
+        raise ConfigError(f"{shown!r}: the option {of_sentinel[0]} is for redis+sentinel:// alone")
+    if of_tls and scheme == "unix":
+        raise ConfigError(f"{shown!r}: nothing is encrypted on a Unix socket; leave the options of TLS out")
+    if scheme == "rediss" and given.get("is_tls") is False:
+        raise ConfigError(f"{shown!r}: rediss:// is TLS; use redis:// without")
+    if of_tls and not is_tls and of_tls != ["is_tls"]:
+        where = "rediss://" if fields["kind"] == "server" else "tls=true"
+        raise ConfigError(f"{shown!r}: the option {of_tls[0]} is for TLS; use {where} with it")
 
 
 def _options(query: str, shown: str) -> dict[str, object]:

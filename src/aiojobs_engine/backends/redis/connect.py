@@ -1,6 +1,7 @@
 """How connections are opened: by redis-py, without its retries."""
 
 from collections.abc import Callable
+from ssl import create_default_context
 from typing import Any, cast
 
 from redis.asyncio.retry import Retry
@@ -28,6 +29,7 @@ class Connector:
         """Touch nothing."""
         self._address = address
         self._clock = clock
+        self._has_checked = False
 
     async def wire(self, node: Node | None, on_push: Callable[[Any], None] | None = None) -> Wire:
         """An open, authenticated connection to `node`, None is the Unix socket.
@@ -104,10 +106,21 @@ class Connector:
             return LocalServer(path=address.path or "", **common)
         if not address.is_tls:
             return Server(host=node.host, port=node.port, **common)
+        self._check_files()
+        return SecureServer(host=node.host, port=node.port, **self._certificates(), **common)
+
+    def _check_files(self) -> None:
+        """Read the files of TLS once: redis-py would, too, and take one that is missing for a lost server."""
+        address = self._address
+        if self._has_checked:
+            return
         try:
-            return SecureServer(host=node.host, port=node.port, **self._certificates(), **common)
-        except (OSError, RedisError) as error:
+            context = create_default_context(cafile=address.tls_ca)
+            if address.tls_cert is not None:
+                context.load_cert_chain(address.tls_cert, address.tls_key)
+        except OSError as error:
             raise ConfigError(f"{address.shown}: its TLS options can't be used: {error}") from error
+        self._has_checked = True
 
 
 def _trouble(error: RedisError | OSError, name: str) -> Cut | Refused:

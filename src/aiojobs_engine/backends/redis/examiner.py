@@ -1,7 +1,7 @@
 """The Redis store: whether what it holds agrees with itself."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from typing import Any, NamedTuple
 
 from aiojobs_engine.backends.redis.ailments import HASHES, OF_JOBS, Ailment, Ledger, of_entries
@@ -15,15 +15,18 @@ from aiojobs_engine.ports.checkup import Finding
 
 _PAGE = 250
 _LATE_MS = 60_000
-_PLAIN = frozenset(
+PLAIN = frozenset(
     {
         *("meta", "jobs", "lanes", "claims", "tally", "limits", "rates", "lines", "again", "turns", "events"),
         *("places", "paused", "workers", "types", "crons", "executions", "executed"),
     }
 )
-_ENTRIES = frozenset({"body", "state", "due", "expiring", "leases", "kept", "uniques"})
-_FAMILIES = frozenset({"lane", "ended", "open", "parked", "chunks", "dependents", "rows", "faults"})
-
+OF_ENTRIES = frozenset({"body", "state", "due", "expiring", "leases", "kept", "uniques"})
+FAMILIES = frozenset(
+    {"lane", "ended", "open", "parked", "chunks", "dependents", "lost", "rows", "faults", "ends", "fires"}
+)
+_ENDED = frozenset(str(code) for code in range(CODES[Status.COMPLETED], len(STATUSES)))
+_LISTS = frozenset({"ends", "fires"})
 _UNKNOWN = Ailment(
     "keys are none of this release's", "delete them, unless a newer release or a program of yours made them"
 )
@@ -116,19 +119,17 @@ class RedisExaminer(Part):
 
     async def _look_at_key(self, name: str, found: Ledger, totals: _Totals) -> None:
         family, colon, of = name.partition(":")
-        if not colon and family in _PLAIN:
+        if not colon and family in PLAIN:
             return
+        if family not in (FAMILIES if colon else OF_ENTRIES):
+            found.add(_UNKNOWN, "", [name])
+            return
+        if not _is_rooted(family, of, totals):
+            found.add(_LEFT_OVER, family, [name])
         if family == "body" and totals.counts.jobs == totals.counts.bodies and not found.has("jobs"):
             return  # every job has its body, and there are no more of them; they are the most bytes by far
-        if (family in _ENTRIES and not colon) or (family in _FAMILIES and colon):
-            if not _is_rooted(family, of, totals):
-                found.add(_LEFT_OVER, family, [name])
+        if family not in _LISTS:
             await self._look_at_entries(name, family, of, found)
-        elif colon and family in ("ends", "fires"):
-            if of not in (totals.turns if family == "ends" else totals.crons):
-                found.add(_LEFT_OVER, family, [name])
-        else:
-            found.add(_UNKNOWN, "", [name])
 
     async def _look_at_entries(self, name: str, family: str, of: str, found: Ledger) -> None:
         command = "HSCAN" if family in HASHES else "ZSCAN"
@@ -226,8 +227,12 @@ class RedisExaminer(Part):
 
 
 def _is_rooted(family: str, of: str, totals: _Totals) -> bool:
-    if family == "lane":
-        return of in totals.lanes
-    if family in ("open", "parked"):
-        return of in totals.lines
-    return family != "ended" or of in {str(code) for code in range(CODES[Status.COMPLETED], len(STATUSES))}
+    roots: dict[str, Container[str]] = {
+        "lane": totals.lanes,
+        "open": totals.lines,
+        "parked": totals.lines,
+        "ends": totals.turns,
+        "fires": totals.crons,
+        "ended": _ENDED,
+    }
+    return family not in roots or of in roots[family]

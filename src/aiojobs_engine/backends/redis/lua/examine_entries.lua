@@ -8,11 +8,12 @@ Returns  those that belong to no job, those whose job stands elsewhere
 local family, of, entries = request[1], request[2], request[3]
 local key = P .. family .. (of ~= '' and ':' .. of or '')
 local is_hash = family == 'body' or family == 'state' or family == 'faults'
+local OF_ONE = {rows = true, faults = true, dependents = true, lost = true}
 local stray, other = {}, {}
 
 local function place_in(entry)
   if family == 'uniques' then return string.match(entry, ':(%d+)$') end
-  if family == 'rows' or family == 'faults' or family == 'dependents' then return of end
+  if OF_ONE[family] then return of end
   return place_of(entry)
 end
 
@@ -35,6 +36,7 @@ local STANDS = {
   ended = function(job) return tostring(job.code) == of end,
   uniques = function(job, member) return (job.x.unique or '') .. ':' .. job.seq == member end,
   chunks = function(job) return job.x.parent == of end,
+  lost = function() return true end,
   dependents = function() return true end, -- one that was cancelled meanwhile is left there until the job ends
 }
 
