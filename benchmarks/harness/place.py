@@ -83,6 +83,7 @@ class Place:
         return {
             "AIOJOBS_URL": self.url,
             "AIOJOBS_STORAGE__PATH": str(self.files),
+            "AIOJOBS_EXECUTION_LOG__PATH": str(self.folder / "executions"),
             "BENCHMARK_TALLY": str(self.tally),
             "BENCHMARK_HUEY": str(self.folder / "huey.db"),
             **self._settings,

@@ -55,6 +55,10 @@ class Scheduled:
         self.settled_to = settled_to
         self.next_at = self.schedule.next_fire(settled_to)
 
+    def owes(self, until: Instant) -> bool:
+        """Whether an instant up to `until` is not settled, as far as is known here."""
+        return self.next_at is not None and self.next_at <= until
+
     def due(self, now: Instant) -> list[Fire]:
         """The fires to ask for at `now`, in order; they settle all that is due, or the first part of it."""
         first = self.next_at
@@ -131,14 +135,14 @@ class Formers:
         if name not in self._known:
             return False
         former = self._known[name]
-        if former is None or former.next_at is None or former.next_at > at:
+        if former is None or not former.owes(at):
             return True
         by_schedule = [
             each.at for each in await self._history(name) if each.outcome is not FireOutcome.BY_HAND
         ]
         if by_schedule and by_schedule[0] > former.settled_to:
             former.move(by_schedule[0])
-        return former.next_at is None or former.next_at > at
+        return not former.owes(at)
 
     async def _bound(self, fire: Fire, depends_on: tuple[str, ...]) -> Fire:
         """The fire with its needs, or one that is skipped for want of a former."""
