@@ -103,4 +103,9 @@ class ConfiguredStorages:
 
 def one_storage(storage: Storage) -> ConfiguredStorages:
     """The same storage for all jobs."""
-    return ConfiguredStorages(Settings(), {}, lambda *_: storage)
+
+    def made(driver: str, path: str) -> Storage:
+        del driver, path
+        return storage
+
+    return ConfiguredStorages(Settings(), {}, made)
