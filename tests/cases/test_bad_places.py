@@ -114,7 +114,12 @@ async def test_a_file_that_is_not_ours_is_refused_and_left_as_it_was(
 
 
 async def test_a_directory_that_is_missing_or_taken_for_a_file_is_named(tmp_path: Path) -> None:
-    for path, message in ((tmp_path / "no" / "jobs.db", "create it first"), (tmp_path, "is a directory")):
+    places = {
+        tmp_path / "no" / "jobs.db": "create it first",
+        tmp_path: "is a directory",
+        tmp_path / ("j" * 250): "can't be the name of a database: File name too long",
+    }
+    for path, message in places.items():
         with pytest.raises(ConfigError, match=message):
             async with Engine(f"sqlite:///{path}"):
                 pass

@@ -44,6 +44,10 @@ def test_an_error_says_what_happened_with_its_facts_beside_it() -> None:
     assert isinstance(error, IllegalTransition)
 
 
+def test_who_would_retry_an_import_that_is_partly_in_is_led_to_its_rows() -> None:
+    assert str(IllegalTransition("j1", "partial", "retry")).endswith("its failed rows can: `failures retry`")
+
+
 @pytest.mark.parametrize("detail, message", [("boom", "job 'j1' failed: boom"), ("", "job 'j1' failed")])
 def test_a_missing_result_says_why(detail: str, message: str) -> None:
     error = JobFailedError("j1", detail)

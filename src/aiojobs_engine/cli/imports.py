@@ -1,6 +1,6 @@
 """`import`: rows of a file, through an importer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,8 @@ def report(job: JobStatus, target: str | None, *, is_dry: bool = False) -> int:
     """Say on standard error how an import ended; the exit code: 0 for `completed` and `partial`."""
     counts = f"{job.succeeded:,} of {job.total:,} rows {'would go' if is_dry else 'are'} in"
     if job.skipped:
-        earlier = min(job.skipped, (job.result or {}).get("earlier", 0))
+        result: Mapping[str, int] = job.result or {}
+        earlier = min(job.skipped, result.get("earlier", 0))
         counts += f", {job.skipped - earlier:,} of them duplicates"
         if earlier:
             counts += f", {earlier:,} imported earlier"

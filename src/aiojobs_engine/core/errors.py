@@ -102,7 +102,8 @@ class IllegalTransition(EngineError):
         self.job_id = job_id
         self.status = status
         self.trigger = trigger
-        super().__init__(f"job {job_id!r} is {status}, so it can't {self._asked.get(trigger, trigger)}")
+        hint = "; its failed rows can: `failures retry`" if (status, trigger) == ("partial", "retry") else ""
+        super().__init__(f"job {job_id!r} is {status}, so it can't {self._asked.get(trigger, trigger)}{hint}")
 
     _asked: ClassVar[Mapping[str, str]] = {
         "cancel": "be cancelled",

@@ -18,9 +18,9 @@ def traceback_of(error: BaseException) -> str:
     fails a thousand times fails in the same places, and Python parses the source for each of them.
     """
     way = _from_handler(error.__traceback__)
-    if error.__cause__ is None and error.__context__ is None and not isinstance(error, BaseExceptionGroup):
-        return "".join((*_frames(way), *traceback.format_exception_only(error)))
-    return "".join(traceback.format_exception(type(error), error, way, limit=-_FRAMES))
+    if error.__cause__ or error.__context__ or issubclass(type(error), BaseExceptionGroup):
+        return "".join(traceback.format_exception(type(error), error, way, limit=-_FRAMES))
+    return "".join((*_frames(way), *traceback.format_exception_only(error)))
 
 
 def _from_handler(way: TracebackType | None) -> TracebackType | None:

@@ -74,7 +74,7 @@ def translated(trouble: Refused | Cut, shown: str) -> BackendError | Refused:
     A refusal that tells of a fault in this package, not of the server, stays as it is: no repeat can help.
     """
     if isinstance(trouble, Cut):
-        return BackendUnavailable(f"{shown} can't be reached: {trouble}; repeat the call")
+        return BackendUnavailable(f"{shown} can't be reached: {str(trouble).rstrip('.')}; repeat the call")
     if trouble.code == "OOM":
         return BackendFull(
             f"{shown} has no room: its memory has reached maxmemory; raise that, purge or prune jobs"

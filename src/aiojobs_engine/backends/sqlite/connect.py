@@ -25,9 +25,14 @@ def check_place(path: Path) -> None:
     """Refuse a directory that SQLite can't write to: beside the database it keeps a log and an index of it.
 
     Raises:
-        ConfigError: the directory is missing or read-only, or the file is a directory or read-only.
+        ConfigError: the directory is missing or read-only, the file is a directory or read-only, or its name
+            is too long.
     """
     directory = path.parent
+    try:
+        Path(f"{path}-journal").exists()
+    except OSError as error:
+        raise ConfigError(f"{path.name:.80} can't be the name of a database: {error.strerror}") from error
     if not directory.is_dir():
         raise ConfigError(f"{directory} is no directory, so {path.name} can't be kept there; create it first")
     if path.is_dir():
