@@ -78,7 +78,9 @@ class CronDesk:
         args: Mapping[str, Any] | None = None,
         **options: Unpack[CronAddOptions],
     ) -> CronStatus:
-        """Store an entry, or change the one of this name; every worker follows it within a second.
+        """Store an entry, or change the one of this name.
+
+        Every worker follows it within a second, the first one of a store within five.
 
         Args:
             what: a job type, or the name of one that is registered here or published by workers.

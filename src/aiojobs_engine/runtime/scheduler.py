@@ -15,6 +15,7 @@ from aiojobs_engine.runtime.observing import Observing
 logger = logging.getLogger(__name__)
 
 _LONGEST_SLEEP = 1.0
+_IDLE_SLEEP = 5.0
 _ANNOUNCE_EVERY = 30.0
 _UNKNOWN = -1
 
@@ -48,6 +49,7 @@ class Scheduler:
         self._heap: list[tuple[Instant, str]] = []
         self._later: list[tuple[Instant, str]] = []
         self._announced_at = float("-inf")
+        self._is_used = False
         self.broken: dict[str, str] = {}
 
     async def announce(self, *, takes_over: bool = True) -> None:
@@ -63,12 +65,12 @@ class Scheduler:
                 )
 
     async def run(self) -> None:
-        """Fire until cancelled; changed entries count within a second."""
+        """Fire until cancelled; changed entries count within a second, the first of a store within five."""
         while True:
             if self._clock.monotonic() - self._announced_at >= _ANNOUNCE_EVERY:
                 await self.announce(takes_over=False)
             next_at = await self.tick()
-            pause = _LONGEST_SLEEP
+            pause = _LONGEST_SLEEP if self._is_used else _IDLE_SLEEP
             if next_at is not None:
                 pause = min(pause, max(0.001, (next_at - self._clock.now()) / 1000))
             await self._clock.sleep(pause)
@@ -104,6 +106,7 @@ class Scheduler:
         if version == self._version:
             return
         records = await self._store.crons()
+        self._is_used = bool(records)
         self._followed = {}
         problems: dict[str, str] = {}
         depends_on = {record.entry.name: record.entry.depends_on for record in records}

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from aiojobs_engine.core.config import Settings, seconds_of
+from aiojobs_engine.core.config import Settings, WorkerSettings, seconds_of
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.options import layered
 from aiojobs_engine.core.state import FINAL, Status
@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 500
 _LONGEST_SLEEP = 1.0
+_IDLE_SLEEP = 2.0
+_SHORT_LEASE = 5.0
+_SHORT_SHARE, _SHARE = 8, 5
 _GATHER = 0.01
 _PRUNE_EVERY = 60.0
 
@@ -25,7 +28,7 @@ class Promoter:
     """Makes scheduled and retrying jobs pending when they are due."""
 
     def __init__(self, store: StorePort, clock: Clock) -> None:
-        """Ask `store` at least once a second, and when the next job is due."""
+        """Ask `store` when the next job is due, and once a second; every other while nothing is scheduled."""
         self._store = store
         self._clock = clock
         self._wake = Wake(clock)
@@ -39,9 +42,9 @@ class Promoter:
         while True:
             promoted = await self._store.promote(_BATCH)
             if promoted.count < _BATCH:
-                pause = _LONGEST_SLEEP
+                pause = _IDLE_SLEEP
                 if promoted.next_due is not None:
-                    pause = min(pause, max(0.001, (promoted.next_due - self._clock.now()) / 1000))
+                    pause = min(_LONGEST_SLEEP, max(0.001, (promoted.next_due - self._clock.now()) / 1000))
                 if await self._wake.wait(pause):
                     await self._clock.sleep(_GATHER)
 
@@ -54,16 +57,16 @@ class Rescuer:
         store: StorePort,
         clock: Clock,
         worker: str,
-        lease: float,
-        every: float,
+        settings: WorkerSettings,
         take: Callable[[Claim], None],
     ) -> None:
-        """Look every `every` seconds; hand each lost claim to `take`."""
+        """Look every `rescue_interval`, more often where leases are short; hand each lost claim to `take`."""
         self._store = store
         self._clock = clock
         self._worker = worker
-        self._lease = lease
-        self._every = every
+        self._lease = settings.lease
+        share = _SHORT_SHARE if settings.lease < _SHORT_LEASE else _SHARE
+        self._every = min(settings.rescue_interval, settings.lease / share)
         self._take = take
 
     async def run(self) -> None:

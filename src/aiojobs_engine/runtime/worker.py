@@ -165,8 +165,7 @@ class Worker:
             describe=self._describe,
             outage=self._outage,
         )
-        every = min(settings.rescue_interval, settings.lease / 8)
-        self._rescuer = Rescuer(store, clock, self.id, settings.lease, every, self._runs.bury)
+        self._rescuer = Rescuer(store, clock, self.id, settings, self._runs.bury)
         self._pruner = Pruner(
             store, clock, self._settings, self._port.remove_files, self._port.storage.expire
         )
