@@ -6,6 +6,7 @@ thread would wait for its turn on the processor, a hundred times as long on a bu
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class Reader:
         try:
             self._connection = await connection
             await connection.execute_fetchall("PRAGMA cache_size = -4000")
+            self._near = self._connected_near()
         except sqlite3.Error as error:
             raise translated(error, self._path) from error
 
@@ -80,12 +82,13 @@ class Reader:
 
         Where another process lets it wait (a log that is being recovered), it goes to the thread.
         """
-        if self._connection is None:
+        near = self._near
+        if near is None:
             raise self._closed()
         self._check_file()
         bound = self._bound(values)
         try:
-            return self._near_connection().execute(sql(name), bound).fetchone()[0]
+            return near.execute(sql(name), bound).fetchone()[0]
         except sqlite3.Error as error:
             if primary_code(error) not in _WAITING:
                 raise translated(error, self._path) from error
@@ -98,14 +101,15 @@ class Reader:
             for key, value in values.items()
         }
 
-    def _near_connection(self) -> sqlite3.Connection:
-        if self._near is None:
-            # not bound to a thread: an engine may be opened in one loop and closed in another
-            self._near = sqlite3.connect(
-                reader_uri(self._path), uri=True, timeout=0, isolation_level=None, check_same_thread=False
-            )
-            self._near.execute("PRAGMA cache_size = -400")
-        return self._near
+    def _connected_near(self) -> sqlite3.Connection:
+        # not bound to a thread: an engine may be opened in one loop and closed in another
+        near = sqlite3.connect(
+            reader_uri(self._path), uri=True, timeout=0, isolation_level=None, check_same_thread=False
+        )
+        with suppress(sqlite3.OperationalError):  # busy: what is read next opens the log
+            near.execute("PRAGMA cache_size = -400")
+            near.execute("PRAGMA user_version").fetchone()  # opens the log too, while there are descriptors
+        return near
 
     def _closed(self) -> BackendClosed:
         return BackendClosed(f"{self._path} was closed meanwhile: use it inside `async with engine:`")
