@@ -255,11 +255,6 @@ async def _workers(app: Path, count: int) -> list[int]:
     return pids
 
 
-async def _until_it_runs(app: Path) -> None:
-    words = ("jobs", "list", "app:engine", "--status", "processing", "--json")
-    await _until(lambda: bool(_call(app, *words)), "the job runs")
-
-
 async def test_several_processes_share_the_work_and_drain_together(
     app: Path, start: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
