@@ -12,7 +12,7 @@ from aiojobs_engine.core.errors import ConfigError
 Durability = Literal["full", "normal"]
 
 BUSY_SECONDS = 5.0
-_CACHE_KIB = 12_000
+_CACHE_KIB = 4_000
 _CHECKPOINT_PAGES = 2_000
 _WAL_BYTES = 64 * 1024 * 1024
 _SHARED_FILE_SYSTEMS = frozenset(
