@@ -228,7 +228,7 @@ async def test_without_a_key_a_pause_keeps_parts_that_have_ended(memory: Engine,
         await pass_time(t, 99)
     assert (paused.status, paused.processed) == (Status.PAUSED, 3)
     assert ages(tmp_path / "users.csv") == [0, 1, 2, *range(15)]
-    assert calls == ["quick", "slow", "slow"]
+    assert (sorted(calls[:2]), calls[2:]) == (["quick", "slow"], ["slow"]), "two begin side by side"
 
 
 async def test_new_columns_make_it_start_anew(memory: Engine, tmp_path: Path) -> None:
