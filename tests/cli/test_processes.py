@@ -70,7 +70,7 @@ def test_people_wait_for_a_worker_in_another_process(call: Call, spawn: Spawn, h
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains(call: Call, spawn: Spawn, number: signal.Signals) -> None:
-    job_id = call("dispatch", "app:engine", "sleep", '{"seconds": 0.5}').out.strip()
+    job_id = call("dispatch", "app:engine", "linger").out.strip()
     worker = _worker(spawn)
     until(lambda: _status(call, job_id) == "processing", "the job runs")
 
@@ -81,7 +81,7 @@ def test_a_signal_drains(call: Call, spawn: Spawn, number: signal.Signals) -> No
 
 
 def test_a_second_signal_hands_back_with_no_attempt_counted(call: Call, spawn: Spawn) -> None:
-    job_id = call("dispatch", "app:engine", "sleep", '{"seconds": 60}').out.strip()
+    job_id = call("dispatch", "app:engine", "stay").out.strip()
     worker = _worker(spawn)
     until(lambda: _status(call, job_id) == "processing", "the job runs")
 
@@ -94,7 +94,7 @@ def test_a_second_signal_hands_back_with_no_attempt_counted(call: Call, spawn: S
 
 
 def test_the_drain_timeout_bounds_the_drain(call: Call, spawn: Spawn) -> None:
-    job_id = call("dispatch", "app:engine", "sleep", '{"seconds": 60}').out.strip()
+    job_id = call("dispatch", "app:engine", "stay").out.strip()
     worker = _worker(spawn, "--drain-timeout", "0.1")
     until(lambda: _status(call, job_id) == "processing", "the job runs")
 
@@ -139,12 +139,12 @@ def test_events_are_followed_until_ctrl_c(call: Call, spawn: Spawn) -> None:
     assert follower.stdout is not None
 
     first = follower.stdout.readline()
-    call("dispatch", "app:engine", "sleep", '{"seconds": 0}')
+    call("dispatch", "app:engine", "stay")
     second = follower.stdout.readline()
     follower.send_signal(signal.SIGINT)
     stopped = ended(follower)
 
-    assert ('"greet"' in first, '"sleep"' in second) == (True, True)
+    assert ('"greet"' in first, '"stay"' in second) == (True, True)
     assert (stopped.code, stopped.err.strip()) == (0, "")
 
 
