@@ -6,26 +6,17 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aiojobs_engine.cli.telling import port_of
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.runtime.system_clock import SystemClock
 from tests.cli.conftest import Call, Spawn, ended
+from tests.servers.server import until
 
 URL = ("--url", "sqlite:///jobs.db")
 BOUND = 20.0
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    """Look again until a fact holds, for a bounded time; the processes looked at are real."""
-    clock = SystemClock()
-    end = clock.monotonic() + BOUND
-    while not is_so():
-        assert clock.monotonic() < end, f"{what} within {BOUND} s"
 
 
 def _worker(spawn: Spawn, *words: str) -> "subprocess.Popen[str]":
