@@ -37,8 +37,8 @@ def worker() -> Iterator["subprocess.Popen[bytes]"]:
 
 async def held(gate: int) -> int:
     """The process that has come to a gate, as soon as one has."""
-    (pid,) = await asyncio.to_thread(until, lambda: killed_app.held(gate), f"a handler at {gate}")
-    return pid
+    found: list[int] = await asyncio.to_thread(until, lambda: killed_app.held(gate), f"one at {gate}")
+    return found[0]
 
 
 @asynccontextmanager
