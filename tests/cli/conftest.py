@@ -37,10 +37,15 @@ async def fail(words: str) -> None:
     raise ValueError(words)
 
 
-@engine.job(name="sleep")
-async def sleep(seconds: float) -> str:
-    await asyncio.sleep(seconds)
-    return "slept"
+@engine.job(name="linger")
+async def linger(ctx: JobContext) -> None:
+    while not ctx.stopping:
+        await asyncio.sleep(0.01)
+
+
+@engine.job(name="stay")
+async def stay() -> None:
+    await asyncio.Event().wait()
 
 
 class Person(msgspec.Struct):

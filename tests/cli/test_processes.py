@@ -6,26 +6,17 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aiojobs_engine.cli.telling import port_of
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.runtime.system_clock import SystemClock
 from tests.cli.conftest import Call, Spawn, ended
+from tests.servers.server import until
 
 URL = ("--url", "sqlite:///jobs.db")
 BOUND = 20.0
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    """Look again until a fact holds, for a bounded time; the processes looked at are real."""
-    clock = SystemClock()
-    end = clock.monotonic() + BOUND
-    while not is_so():
-        assert clock.monotonic() < end, f"{what} within {BOUND} s"
 
 
 def _worker(spawn: Spawn, *words: str) -> "subprocess.Popen[str]":
@@ -70,7 +61,7 @@ def test_people_wait_for_a_worker_in_another_process(call: Call, spawn: Spawn, h
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains(call: Call, spawn: Spawn, number: signal.Signals) -> None:
-    job_id = call("dispatch", "app:engine", "sleep", '{"seconds": 0.5}').out.strip()
+    job_id = call("dispatch", "app:engine", "linger").out.strip()
     worker = _worker(spawn)
     until(lambda: _status(call, job_id) == "processing", "the job runs")
 
@@ -81,7 +72,7 @@ def test_a_signal_drains(call: Call, spawn: Spawn, number: signal.Signals) -> No
 
 
 def test_a_second_signal_hands_back_with_no_attempt_counted(call: Call, spawn: Spawn) -> None:
-    job_id = call("dispatch", "app:engine", "sleep", '{"seconds": 60}').out.strip()
+    job_id = call("dispatch", "app:engine", "stay").out.strip()
     worker = _worker(spawn)
     until(lambda: _status(call, job_id) == "processing", "the job runs")
 
@@ -94,7 +85,7 @@ def test_a_second_signal_hands_back_with_no_attempt_counted(call: Call, spawn: S
 
 
 def test_the_drain_timeout_bounds_the_drain(call: Call, spawn: Spawn) -> None:
-    job_id = call("dispatch", "app:engine", "sleep", '{"seconds": 60}').out.strip()
+    job_id = call("dispatch", "app:engine", "stay").out.strip()
     worker = _worker(spawn, "--drain-timeout", "0.1")
     until(lambda: _status(call, job_id) == "processing", "the job runs")
 
@@ -139,12 +130,12 @@ def test_events_are_followed_until_ctrl_c(call: Call, spawn: Spawn) -> None:
     assert follower.stdout is not None
 
     first = follower.stdout.readline()
-    call("dispatch", "app:engine", "sleep", '{"seconds": 0}')
+    call("dispatch", "app:engine", "stay")
     second = follower.stdout.readline()
     follower.send_signal(signal.SIGINT)
     stopped = ended(follower)
 
-    assert ('"greet"' in first, '"sleep"' in second) == (True, True)
+    assert ('"greet"' in first, '"stay"' in second) == (True, True)
     assert (stopped.code, stopped.err.strip()) == (0, "")
 
 

@@ -197,7 +197,6 @@ def test_a_loop_that_ended_without_closing_does_not_block_the_next() -> None:
     assert asyncio.run(use())
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_the_fork_of_an_open_engine_is_refused(engine: Engine) -> None:
     add = adding(engine)

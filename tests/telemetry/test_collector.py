@@ -42,6 +42,11 @@ def call(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def work_off(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a worker until nothing is left to do."""
+    return call("worker", "app:engine", "--burst", **environment)
+
+
 @pytest.fixture(autouse=True)
 async def _app(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP)
@@ -53,10 +58,7 @@ async def _app(tmp_path: Path) -> None:
 @pytest.mark.case("X19")
 def test_traces_metrics_and_logs_of_a_worker_arrive_with_its_name_and_no_secret() -> None:
     with collecting() as collector:
-        ran = call(
-            "worker",
-            "app:engine",
-            "--burst",
+        ran = work_off(
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
             OTEL_SERVICE_NAME="shop-jobs",
         )
@@ -80,10 +82,7 @@ def test_traces_metrics_and_logs_of_a_worker_arrive_with_its_name_and_no_secret(
 
 def test_a_signal_that_is_not_wanted_is_not_sent() -> None:
     with collecting() as collector:
-        call(
-            "worker",
-            "app:engine",
-            "--burst",
+        work_off(
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
             OTEL_LOGS_EXPORTER="none",
             OTEL_METRICS_EXPORTER="none",
@@ -94,10 +93,7 @@ def test_a_signal_that_is_not_wanted_is_not_sent() -> None:
 
 
 def test_a_collector_that_is_away_delays_no_job_and_is_told_of_once() -> None:
-    ran = call(
-        "worker",
-        "app:engine",
-        "--burst",
+    ran = work_off(
         OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
         OTEL_EXPORTER_OTLP_TIMEOUT="1",
     )
@@ -110,12 +106,12 @@ def test_a_collector_that_is_away_delays_no_job_and_is_told_of_once() -> None:
 
 def test_nothing_is_imported_or_sent_where_the_environment_switches_it_off() -> None:
     with collecting() as collector:
-        call(
-            "worker",
-            "app:engine",
-            "--burst",
+        ran = work_off(
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
             OTEL_SDK_DISABLED="true",
+            PYTHONPROFILEIMPORTTIME="1",
         )
 
+    assert "aiojobs_engine.telemetry.detection" in ran.stderr
+    assert "opentelemetry" not in ran.stderr
     assert collector.raw == b""

@@ -27,7 +27,6 @@ logger = logging.getLogger("aiojobs_engine.jobs")
 
 CLASSES = (JobCompleted, JobFailed, JobRetrying, JobCancelled, JobDiscarded, JobExpired, LeaseLost)
 
-
 _HEARD = frozenset(CLASSES)
 _UNTOLD = frozenset({JobCreated, JobStarted, JobProgressed, JobCompleted})
 _status = attrgetter("status")
@@ -40,9 +39,8 @@ def log_subscription(settings: Settings) -> Subscription | None:
         return None
 
     def pick(events: Sequence[JobEvent]) -> Sequence[int]:
-        is_told = logger.isEnabledFor(logging.INFO)
         if (
-            not is_told
+            not logger.isEnabledFor(logging.INFO)
             and _UNTOLD.issuperset(map(type, events))
             and Status.PARTIAL not in map(_status, events)
         ):
