@@ -71,7 +71,7 @@ def lost_files(scripts: Iterable[Source], code: Iterable[Source]) -> Iterator[st
 
 def _uses(source: Source) -> list[str]:
     found = _HEAD.match(source.text)
-    return found["uses"].split(", ") if found else []
+    return found["uses"].replace(", then ", ", ").split(", ") if found else []
 
 
 def commands(scripts: Iterable[Source], code: Iterable[Source]) -> set[str]:

@@ -26,6 +26,7 @@ class Writer:
         self.batches.append(list(items))
         self.under_way += 1
         self.most = max(self.most, self.under_way)
+        await checkpoint()
         await self.gate.wait()
         self.under_way -= 1
         if self.error is not None and -1 in items:
@@ -75,9 +76,18 @@ async def test_a_write_that_fails_fails_its_own_batch_and_no_other() -> None:
     asked = [asyncio.get_running_loop().create_task(batcher.submit(item)) for item in (1, 2, -1, 4, 5)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
 
-    assert answers[:2] == [-1, -2]
-    assert answers[2:4] == [writer.error, writer.error]
-    assert answers[4] == -5
+    assert writer.batches == [[1], [2, -1], [4, 5]]
+    assert answers == [-1, writer.error, writer.error, -4, -5]
+
+
+async def test_a_lone_write_that_fails_tells_its_caller_and_lets_the_next_ones_go_on() -> None:
+    writer = Writer()
+    writer.error = OSError("down")
+    batcher: Batcher[int, int] = Batcher(writer)
+    asked = [asyncio.get_running_loop().create_task(batcher.submit(item)) for item in (-1, 2)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert answers == [writer.error, -2]
 
 
 async def test_cancelling_one_caller_leaves_the_write_and_the_others_alone() -> None:
@@ -91,9 +101,60 @@ async def test_cancelling_one_caller_leaves_the_write_and_the_others_alone() -> 
     writer.gate.set()
     answers = await asyncio.gather(*asked, return_exceptions=True)
 
-    assert writer.batches == [[0, 1, 2]]
+    assert writer.batches == [[0], [1, 2]]
     assert (answers[0], answers[2]) == (0, -2)
     assert isinstance(answers[1], asyncio.CancelledError)
+
+
+async def test_cancelling_the_one_who_writes_lets_those_who_came_meanwhile_go_on() -> None:
+    writer = Writer()
+    writer.gate.clear()
+    batcher: Batcher[int, int] = Batcher(writer)
+    asked = [asyncio.get_running_loop().create_task(batcher.submit(item)) for item in range(3)]
+    await checkpoint()
+    asked[0].cancel()
+    writer.gate.set()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    await batcher.close()
+
+    assert writer.batches == [[0], [1, 2]]
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert answers[1:] == [-1, -2]
+
+
+async def test_who_comes_alone_writes_in_their_own_step() -> None:
+    writer = Writer()
+    batcher: Batcher[int, int] = Batcher(writer)
+    for item in range(1, 4):
+        asked = asyncio.get_running_loop().create_task(batcher.submit(item))
+        await checkpoint()
+        assert writer.batches[-1:] == [[item]]
+        await asked
+
+
+async def test_callers_who_come_together_again_travel_together_from_the_second_write_on() -> None:
+    writer = Writer()
+    batcher: Batcher[int, int] = Batcher(writer)
+
+    async def call() -> None:
+        for item in range(3):
+            await batcher.submit(item)
+
+    await asyncio.gather(*(call() for _ in range(50)))
+
+    assert [len(batch) for batch in writer.batches] == [1, 50, 50, 49]
+
+
+async def test_who_comes_alone_after_many_finds_everything_as_before() -> None:
+    writer = Writer()
+    batcher: Batcher[int, int] = Batcher(writer)
+    await asyncio.gather(*(batcher.submit(item) for item in range(10)))
+    await batcher.submit(10)
+    asked = asyncio.get_running_loop().create_task(batcher.submit(11))
+    await checkpoint()
+
+    assert [len(batch) for batch in writer.batches] == [1, 9, 1, 1]
+    await asked
 
 
 async def test_closing_waits_for_what_was_submitted() -> None:

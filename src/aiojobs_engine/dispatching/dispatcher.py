@@ -35,6 +35,7 @@ SLICE = 1000
 
 _STRIDE = 250
 _END = object()
+_FLOWS = (Chain, Linked, Batch)
 
 Jobs = Iterable[Job[Any]] | AsyncIterable[Job[Any]]
 
@@ -56,21 +57,15 @@ class Dispatcher:
             PayloadError, UnknownJobType, IdConflict: see `Engine.dispatch`.
         """
         session = self._open()
-        if isinstance(what, Chain | Linked | Batch):
+        if isinstance(what, _FLOWS):
             return await dispatch_flow(self._open, _alone(what, args, kwargs))
-        if isinstance(what, JobType):
-            job_type = cast("JobType[..., Any]", what)
-            session.templates.adopt(job_type)
-            job: Job[Any] = await _job(session, job_type, args, kwargs)
-        elif isinstance(what, str):
-            job = await self._named(session, what, args, kwargs)
-        else:
-            job = _only_job(what, args, kwargs)
+        job = await self._job(session, what, args, kwargs)
         try:
             envelope = session.templates.envelope(job) or await session.templates.looked_up(job)
             if is_linked(envelope):
                 created = await store_linked(session, [envelope])
-                await _keep(session, job)
+                if job.kind == "import":
+                    await _keep(session, job)
                 return JobHandle(envelope.id, self._open, created=created[envelope.id])
             tracing = session.tracing()
             if tracing is None:
@@ -84,10 +79,11 @@ class Dispatcher:
             raise
         if answer.conflict:
             raise IdConflict(answer.job_id)
-        if answer.job_id != envelope.id and job.kind == "import":
-            await session.storage.remove(job.id)
-        else:
-            await _keep(session, job)
+        if job.kind == "import":
+            if answer.job_id == envelope.id:
+                await _keep(session, job)
+            else:
+                await session.storage.remove(job.id)
         return JobHandle(answer.job_id, self._open, created=answer.created)
 
     async def dispatch_many(self, jobs: Jobs) -> list[JobHandle[Any]]:
@@ -119,20 +115,34 @@ class Dispatcher:
                 await asyncio.gather(under_way, return_exceptions=True)
             raise
 
+    async def _job(
+        self, session: Session, what: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Job[Any]:
+        if isinstance(what, str):
+            what, kwargs = await self._named(session, what, args, kwargs)
+        if isinstance(what, JobType):
+            job_type = cast("JobType[..., Any]", what)
+            session.templates.adopt(job_type)
+            if isinstance(job_type, ImportType):
+                now = session.clock.now()
+                return await job_type.prepared(session.storage, session.settings, now, args, kwargs)
+            return job_type.job(*args, **kwargs)
+        return _only_job(what, args, kwargs)
+
     async def _named(
         self, session: Session, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Job[Any]:
+    ) -> tuple[object, dict[str, Any]]:
+        """The job type of this name and its arguments, or the job itself when its code is elsewhere."""
         job_type = session.registry.types.get(name)
         if job_type is not None:
             arguments, queue = parted_queue(kwargs, job_type.arguments.names)
-            job_type = job_type if queue is None else job_type.options(queue=queue)
-            return await _job(session, job_type, args, arguments)
+            return job_type if queue is None else job_type.options(queue=queue), arguments
         if args:
             raise PayloadError(f"{name}: a job type whose code is not here takes its arguments by name")
         record = await session.templates.published(name)
         arguments, queue = parted_queue(kwargs, argument_names(record.schema)[0] if record else None)
         named = NamedType(name, session.registry.ids)
-        return (named if queue is None else named.options(queue=queue)).job(**arguments)
+        return (named if queue is None else named.options(queue=queue)).job(**arguments), {}
 
     async def _slice(self, session: Session, source: "_Source") -> list[Envelope]:
         envelopes: list[Envelope] = []
@@ -176,22 +186,13 @@ class Dispatcher:
         ]
 
 
-async def _job(
-    session: Session, job_type: JobType[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Job[Any]:
-    if isinstance(job_type, ImportType):
-        return await job_type.prepared(session.storage, session.settings, session.clock.now(), args, kwargs)
-    return job_type.job(*args, **kwargs)
-
-
 async def _keep(session: Session, job: Job[Any]) -> None:
     """Let the storage keep the source of an import that is stored now, for `storage.ttl` if given."""
-    if job.kind == "import":
-        await session.storage.keep(job.id)
-        ttl = layered(session.settings, "storage", job.type, job.kind).ttl
-        if ttl is not None:
-            storage = session.storage.of(job.type, job.kind)
-            await storage.keep_until(job.id, later(session.clock.now(), ttl))
+    await session.storage.keep(job.id)
+    ttl = layered(session.settings, "storage", job.type, job.kind).ttl
+    if ttl is not None:
+        storage = session.storage.of(job.type, job.kind)
+        await storage.keep_until(job.id, later(session.clock.now(), ttl))
 
 
 def _alone(step: Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:

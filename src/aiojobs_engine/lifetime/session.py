@@ -7,7 +7,7 @@ from functools import partial
 
 from aiojobs_engine.core.config import Settings
 from aiojobs_engine.core.envelope import Envelope
-from aiojobs_engine.core.errors import BackendClosed, ConfigError, ForkedEngineError
+from aiojobs_engine.core.errors import BackendClosed, ConfigError, EngineError, ForkedEngineError
 from aiojobs_engine.dispatching.templates import Templates
 from aiojobs_engine.events.bus import EventBus
 from aiojobs_engine.events.shared import SharedStream
@@ -141,17 +141,26 @@ class Door:
         session = self.session
         if session is None:
             raise BackendClosed("the engine is not open: use it inside `async with engine:`")
-        if session.pid != os.getpid():
-            raise ForkedEngineError(
-                f"the engine was opened in process {session.pid}, this is its fork {os.getpid()}; "
-                "make and open an engine of its own here"
-            )
-        if session.loop is not asyncio.get_running_loop():
-            raise ConfigError(
-                "the engine was opened in another event loop; open one in this loop, or call it in the loop "
-                "it belongs to (from a thread: asyncio.run_coroutine_threadsafe)"
-            )
+        try:
+            is_here = session.loop is asyncio.get_running_loop()
+        except RuntimeError:  # none runs, also in a fork made from a loop
+            is_here = False
+        if not is_here:
+            raise _stranger(session)
         return session
+
+
+def _stranger(session: Session) -> EngineError:
+    """Why the session can't be used here."""
+    if session.pid != os.getpid():
+        return ForkedEngineError(
+            f"the engine was opened in process {session.pid}, this is its fork {os.getpid()}; "
+            "make and open an engine of its own here"
+        )
+    return ConfigError(
+        "the engine was opened in another event loop; open one in this loop, or call it in the loop "
+        "it belongs to (from a thread: asyncio.run_coroutine_threadsafe)"
+    )
 
 
 OpenSession = Callable[[], Session]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from aiojobs_engine.runtime.task_group import join, start
+from aiojobs_engine.runtime.task_group import start
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -14,7 +14,8 @@ class Batcher(Generic[T, A]):
     """Joins concurrent calls into one; nothing waits on a timer.
 
     `write` takes at most `limit` items and answers in their order. One write is under way at a time. When it
-    raises, every item of that batch gets the error.
+    raises, every item of that batch gets the error. Who comes alone writes in their own task, at once. Where
+    the last write carried several, whoever is first lets the others of this turn of the loop come along.
     """
 
     def __init__(self, write: Callable[[Sequence[T]], Awaitable[Sequence[A]]], *, limit: int = 1000) -> None:
@@ -23,27 +24,51 @@ class Batcher(Generic[T, A]):
         self._limit = limit
         self._waiting: list[tuple[T, asyncio.Future[A]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._is_writing = False
+        self._is_crowded = False
+        self._idle = asyncio.Event()
 
     async def submit(self, item: T) -> A:
-        """The answer for `item`. Cancelling the caller leaves the write under way as it is."""
-        future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        if self._task is None:
-            self._task = start(self._flush(), "aiojobs:batch")
-        return await future
+        """The answer for `item`. Cancelling the caller leaves the items of others as they are."""
+        if self._is_writing or self._is_crowded:
+            future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+            self._waiting.append((item, future))
+            if not self._is_writing:
+                self._start()
+            return await future
+        self._is_writing = True
+        try:
+            (answer,) = await self._write((item,))
+        finally:
+            self._go_on()
+        return answer
 
     async def close(self) -> None:
         """Return when everything submitted has been written."""
-        while self._task is not None:
-            await join(self._task)
+        while self._is_writing:
+            self._idle.clear()
+            await self._idle.wait()
+
+    def _go_on(self) -> None:
+        """Begin with those who came during a write, if there are any."""
+        if self._waiting:
+            self._start()
+        else:
+            self._is_writing = False
+            self._idle.set()
+
+    def _start(self) -> None:
+        self._is_writing = True
+        self._task = start(self._flush(), "aiojobs:batch")
 
     async def _flush(self) -> None:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                self._is_crowded = len(batch) > 1
                 await self._send(batch)
         finally:
-            self._task = None
+            self._go_on()
 
     async def _send(self, batch: list[tuple[T, asyncio.Future[A]]]) -> None:
         try:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from anyio.lowlevel import checkpoint
+
 from aiojobs_engine.backends.memory.chunks import after_end, end_if_done, expire_queued, finish
 from aiojobs_engine.backends.memory.control import MemoryControl, cancel_job, pause_job
 from aiojobs_engine.backends.memory.cron import Crons, MemoryCron
@@ -35,7 +37,8 @@ from aiojobs_engine.ports.clock import Clock, Wake
 class MemoryBackend(MemoryControl, MemoryCron, MemoryExecutions, MemoryLimits, MemoryInspector, MemoryStream):
     """A store in this process, gone with it. Closed and opened again, it still holds its jobs.
 
-    A call that waits for nothing never yields to the loop, so each is atomic by itself.
+    A call that waits for nothing never yields to the loop, so each is atomic by itself; what callers may
+    repeat for ever without waiting for anything else yields first.
     """
 
     def __init__(self, *, clock: Clock, max_jobs: int | None = None, max_events: int = 100_000) -> None:
@@ -57,6 +60,7 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryExecutions, MemoryLimits, M
 
     async def enqueue(self, envelopes: Sequence[Envelope]) -> list[Enqueued]:
         """Store new jobs; see the port."""
+        await checkpoint()
         ledger, now = self._opened(), self._ledger.clock.now()
         bodies = [encode_envelope(envelope) for envelope in envelopes]
         ledger.check_room(envelope.id for envelope in envelopes)
@@ -165,6 +169,7 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryExecutions, MemoryLimits, M
 
     async def record(self, records: Sequence[Record]) -> list[bool]:
         """Store what runs report; see the port."""
+        await checkpoint()
         ledger, now = self._opened(), self._ledger.clock.now()
         bodies = [[encode_envelope(child) for child in record.children] for record in records]
         held = [_held(ledger, record.lease) for record in records]

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import TypeVar
 
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from aiojobs_engine.backends.memory.ledger import Part
 from aiojobs_engine.backends.memory.records import StoredJob, job_status, list_failures
@@ -55,6 +56,7 @@ class MemoryInspector(Part):
 
     async def results(self, ids: Sequence[str]) -> list[Result | None]:
         """Status, encoded result and error."""
+        await checkpoint()
         now = self._ledger.clock.now()
         return self._each(ids, lambda job: _result(job, now))
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiojobs_engine.backends.redis.keys import CODES, STATUSES
+from aiojobs_engine.backends.redis.new_jobs import encoded_job
 from aiojobs_engine.backends.redis.part import Part
-from aiojobs_engine.backends.redis.rows import encode, encoded_job
+from aiojobs_engine.backends.redis.rows import encode
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.state import FINAL
 from aiojobs_engine.ports.backend import Cancelled, Keep, TypeRecord, WorkerRecord

@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
+from aiojobs_engine.backends.redis.new_jobs import encoded_job, encoded_links
 from aiojobs_engine.backends.redis.part import Part
-from aiojobs_engine.backends.redis.rows import encode, encoded_job, encoded_links
+from aiojobs_engine.backends.redis.rows import encode
 from aiojobs_engine.core.envelope import Envelope
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.views import listing_end

@@ -9,7 +9,8 @@ import msgspec
 from aiojobs_engine.backends.redis.bell import Bell
 from aiojobs_engine.backends.redis.client import Client
 from aiojobs_engine.backends.redis.keys import PLACE_BITS, Lane, home_key
-from aiojobs_engine.backends.redis.rows import Lanes, pack
+from aiojobs_engine.backends.redis.new_jobs import Lanes
+from aiojobs_engine.backends.redis.rows import pack
 from aiojobs_engine.backends.redis.script import load
 from aiojobs_engine.core.envelope import VERSION
 from aiojobs_engine.core.events import JobEvent, decode_events

@@ -1,17 +1,14 @@
 """Between the package's records and what scripts take and give."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from struct import Struct
-from typing import Any
 
 import msgspec
 
-from aiojobs_engine.backends.redis.keys import CODES, HEAD, STATUSES, Lane, lane_name
-from aiojobs_engine.core.envelope import Envelope, decode_envelope, encode_envelope, is_linked
+from aiojobs_engine.backends.redis.keys import CODES, HEAD, STATUSES
+from aiojobs_engine.core.envelope import Envelope, decode_envelope
 from aiojobs_engine.core.errors import PayloadError
 from aiojobs_engine.core.instant import Instant, moment
-from aiojobs_engine.core.needs import BATCH
 from aiojobs_engine.core.state import FINAL, Status
 from aiojobs_engine.core.status import (
     Counters,
@@ -21,13 +18,10 @@ from aiojobs_engine.core.status import (
     JobStatus,
     RowFault,
 )
-from aiojobs_engine.core.uniqueness import UniqueKey
 from aiojobs_engine.core.views import Standing, failure_view, job_view
 from aiojobs_engine.ports.backend import Result
 
-_NEVER = -1.0
 _LENGTHS = Struct("<HHH")
-_KEY_BYTES = 16
 _FINAL_CODES = frozenset(CODES[status] for status in FINAL)
 
 pack = msgspec.msgpack.Encoder().encode
@@ -111,27 +105,6 @@ class Fault(msgspec.Struct, array_like=True, gc=False):
     resolved: bool
 
 
-class Lanes:
-    """What envelopes of one kind have in common in their heads, worked out once."""
-
-    def __init__(self) -> None:
-        """Know nothing yet."""
-        self._known: dict[tuple[str, str, str, int], tuple[bytes, str, bytes]] = {}
-
-    def of(self, envelope: Envelope) -> tuple[bytes, str, bytes]:
-        """The lane, its JSON, and the end of the identity after the id."""
-        key = (envelope.queue, envelope.type, envelope.kind, envelope.v)
-        known = self._known.get(key)
-        if known is None:
-            lane = Lane(envelope.queue, envelope.type, envelope.v)
-            ident = b"," + encode((envelope.type, envelope.kind, envelope.queue))[1:-1]
-            if len(self._known) >= _LANES_KNOWN:
-                self._known.clear()
-            known = self._known[key] = (lane_name(lane), encode(lane).decode(), ident)
-        return known
-
-
-_LANES_KNOWN = 10_000
 _NO_REST = Rest()
 _NEW = State(
     CODES[Status.PENDING],
@@ -149,96 +122,6 @@ _envelopes = msgspec.json.Decoder(list[Envelope]).decode
 _state = msgspec.msgpack.Decoder(State).decode
 _fault = msgspec.msgpack.Decoder(Fault).decode
 _row = msgspec.json.Decoder(RowFault).decode
-
-
-def encoded_job(envelope: Envelope, lanes: Lanes, bodies: list[bytes]) -> tuple[Any, ...]:
-    """What `enqueue.lua` takes for a job, whose body joins `bodies`.
-
-    Raises:
-        PayloadError: `meta` holds something that JSON can't.
-    """
-    lane, lane_json, kind = lanes.of(envelope)
-    ident = encode(envelope.id) + kind
-    user = b"null" if envelope.user_id is None else encode(envelope.user_id)
-    parent = b"null" if envelope.parent_id is None else encode(envelope.parent_id)
-    expires = _NEVER if envelope.expires_at is None else envelope.expires_at
-    has_more = (
-        envelope.priority
-        or envelope.total
-        or envelope.expires_at is not None
-        or envelope.user_id is not None
-        or envelope.parent_id is not None
-    )
-    head = HEAD.pack(
-        len(ident),
-        len(user),
-        len(parent),
-        1 if has_more else 0,
-        lane,
-        envelope.priority,
-        expires,
-        envelope.created_at,
-        envelope.total,
-    )
-    due = False if envelope.scheduled_at is None else envelope.scheduled_at
-    bodies.append(b"".join((head, ident, user, parent, encode_envelope(envelope))))
-    number = len(bodies)
-    rule = envelope.unique
-    unique = rule is not None and _encoded_rule(envelope, rule, bodies)
-    return envelope.id, number, due, lane_json, unique, encoded_flow(envelope)
-
-
-def encoded_flow(envelope: Envelope) -> tuple[Any, ...] | bool:
-    """What scripts take for the limits and turns of a job, False when it has none of its own."""
-    if envelope.limit_key is None and envelope.fair_key is None and envelope.cost == 1:
-        return False
-    line: str | bool = False
-    if envelope.limit_key is not None:
-        named = encode((envelope.queue, envelope.type, envelope.limit_key))
-        line = blake2b(named, digest_size=_KEY_BYTES).hexdigest()
-    return (
-        line,
-        envelope.queue,
-        envelope.type,
-        envelope.cost,
-        False if envelope.fair_key is None else envelope.fair_key,
-        envelope.fair_weight,
-    )
-
-
-def encoded_links(envelope: Envelope) -> tuple[Any, ...] | bool:
-    """What `enqueue.lua` takes for what binds a job to others, False when nothing does."""
-    if not is_linked(envelope):
-        return False
-    needs = [(need.job_id, need.when.value) for need in envelope.needs]
-    return envelope.kind == BATCH, envelope.parent_id or False, needs
-
-
-def _encoded_rule(envelope: Envelope, rule: UniqueKey, bodies: list[bytes]) -> tuple[Any, ...]:
-    """What `enqueue.lua` takes for the rule of a unique job."""
-    key = blake2b(encode((envelope.queue, rule.key)), digest_size=_KEY_BYTES)
-    if rule.replaces:
-        bodies += _halves(envelope)
-    return (
-        key.hexdigest(),
-        {str(CODES[status]): True for status in rule.states},
-        False if rule.window is None else rule.window,
-        rule.replaces,
-        False if rule.max_wait is None else rule.max_wait,
-        len(bodies) - 1,
-        len(bodies),
-    )
-
-
-def _halves(envelope: Envelope) -> tuple[bytes, bytes]:
-    """An encoded envelope after its id and up to the time of its dispatch, and what follows that time."""
-    blank = encode_envelope(
-        msgspec.structs.replace(envelope, id="", created_at=Instant(0), scheduled_at=None)
-    )
-    start = len(b'{"id":""')
-    end = blank.index(b',"payload":', start) + len(b',"payload":') + len(envelope.payload)
-    end += len(b',"created_at":')
-    return blank[start:end], blank[end + 1 :]
 
 
 def envelope_part(body: bytes) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 Argument = bytes | str | int | float
@@ -36,21 +37,27 @@ class Command(NamedTuple):
 Request = Call | Command
 
 _GUARD = b":guard"
-_USES = re.compile(r"^Uses ([a-z, ]+)\.$", re.MULTILINE)
+_USES = re.compile(r"^Uses ([a-z, ]+?)(?:, then ([a-z, ]+))?\.$", re.MULTILINE)
+_THEN = "\n-- then, with all parts:\n"
 
 
 @cache
 def load(name: str) -> Script:
-    """The script in `lua/<name>.lua`, with the shared parts that its head says it uses put before it."""
+    """The script in `lua/<name>.lua`, with the shared parts that its head says it uses.
+
+    They are put before it; those after the word *then* go where its own text says so, as most calls end
+    before that line and parts cost time even where nobody needs them.
+    """
     folder = files("aiojobs_engine.backends.redis").joinpath("lua")
     first, _, own = folder.joinpath(f"{name}.lua").read_text("utf-8").partition("\n")
     uses = _USES.search(own)
-    parts = [folder.joinpath("shared", f"{part}.lua").read_text("utf-8") for part in _named(uses)]
-    return script_of(name, "\n".join((first, *parts, own)).encode())
+    early, late = ("", "") if uses is None else (_joined(folder, named or "") for named in uses.groups())
+    return script_of(name, "\n".join((first, early, own.replace(_THEN, f"\n{late}\n"))).encode())
 
 
-def _named(uses: re.Match[str] | None) -> list[str]:
-    return [] if uses is None else uses[1].split(", ")
+def _joined(folder: Traversable, named: str) -> str:
+    parts = [name for name in named.split(", ") if name]
+    return "\n".join(folder.joinpath("shared", f"{part}.lua").read_text("utf-8") for part in parts)
 
 
 def script_of(name: str, source: bytes) -> Script:

@@ -15,6 +15,7 @@ from aiojobs_engine.backends.redis.home import Home
 from aiojobs_engine.backends.redis.inspector import RedisInspector
 from aiojobs_engine.backends.redis.keys import PLACE
 from aiojobs_engine.backends.redis.limits import RedisLimits
+from aiojobs_engine.backends.redis.new_jobs import encoded_job, encoded_jobs
 from aiojobs_engine.backends.redis.rows import (
     counters_of,
     counters_of_run,
@@ -22,8 +23,6 @@ from aiojobs_engine.backends.redis.rows import (
     decode_error,
     encode,
     encoded_counters,
-    encoded_job,
-    encoded_links,
     envelope_of,
     envelope_part,
     state_of,
@@ -74,18 +73,16 @@ class HomeStore(
         first: dict[str, Envelope] = {}
         for envelope in envelopes:
             first.setdefault(envelope.id, envelope)
-        jobs = [
-            (*encoded_job(envelope, home.lanes, bodies), encoded_links(envelope))
-            for envelope in first.values()
-        ]
+        jobs = encoded_jobs(first.values(), home.lanes, bodies)
         entry, replies, *missing = await home.run("enqueue", jobs, bodies)
         home.told(entry)
+        if replies == 1 and len(first) == len(envelopes):
+            return [Enqueued(envelope.id, created=True) for envelope in envelopes]
         if missing:
             name = missing[0].decode()
             return [Enqueued(envelope.id, created=False, missing=name) for envelope in envelopes]
-        answers = dict(zip(first, replies, strict=True))
-        if len(jobs) == len(envelopes) and all(answer == 1 for answer in answers.values()):
-            return [Enqueued(envelope.id, created=True) for envelope in envelopes]
+        each = [1] * len(first) if replies == 1 else replies
+        answers: dict[str, Any] = dict(zip(first, each, strict=True))
         told: list[Enqueued] = []
         for envelope in envelopes:
             answer = answers[envelope.id]
@@ -163,7 +160,7 @@ class HomeStore(
         if not settlements:
             return []
         answers = await self._home.write("settle", encoded_settlements(settlements))
-        return [answer == 1 for answer in answers]
+        return [True] * len(settlements) if answers == 1 else [answer == 1 for answer in answers]
 
     async def record(self, records: Sequence[Record]) -> list[bool]:
         """Store what runs report; see the port."""

@@ -1,19 +1,116 @@
 #!lua
 --[[ Leases pending jobs in claim order, with their `JobStarted`; those past their time expire first.
 
-Uses base, ledger, limits, flow, kin.
+Uses base, then ledger, limits, flow, kin.
 Request  {claim id, worker, limit, ahead, lease in ms, number of known lanes, lanes as {lane, queue, type}}
 Returns  {0, all lanes and their JSON} when others are known by now; else
          {1, now, the events' entry, 1 when more may follow, then of each job: place, state or '', body}
 The same claim id again answers with what is still held of the first answer.
 ]]
-local id, worker, limit, ahead, lease = request[1], request[2], request[3], request[4], request[5]
-local lanes = request[7]
+local id, worker, limit, ahead, lease, lanes = request[1], request[2], request[3], request[4], request[5], request[7]
 if redis.call('HLEN', P .. 'lanes') ~= request[6] then return {0, redis.call('HGETALL', P .. 'lanes')} end
 
+local until_, at_once = string.format('%.0f', elapsed + lease), math.max(0, limit - ahead)
+local by = ',' .. cjson.encode(worker) .. ']'
+local common = ',1,' .. at .. ',"",'
+local answer, fields, leases, number = {1, at, false, 0}, {}, {}, 0
+local begun, waiting = {}, {}
+
+-- The lanes that have pending jobs.
+local function find_heads()
+  local paused, heads = {}, {}
+  for _, queue in ipairs(redis.call('SMEMBERS', P .. 'paused')) do paused[queue] = true end
+  for _, lane in ipairs(lanes) do
+    local size = paused[lane[2]] and 0 or redis.call('ZCARD', LANE .. lane[1])
+    if size > 0 then
+      heads[#heads + 1] = {lane = lane[1], queue = lane[2], kind = lane[3], size = size, read = 0, taken = 0}
+    end
+  end
+  return heads
+end
+
+local function is_whole(body)
+  if not body or #body <= HEAD_BYTES then return false end
+  local a, b, c, d, e, f = string.byte(body, 1, 6)
+  return HEAD_BYTES + a + c + e + 256 * (b + d + f) < #body
+end
+
+-- The state of a first run, which all that are claimed of a lane share.
+local function first_run(lane, is_ahead)
+  local states_of = is_ahead and waiting or begun
+  local state = states_of[lane]
+  if not state then
+    state = cmsgpack.pack({PROCESSING, 1, 0, 0, now, false, worker, lane, false, false, is_ahead or nil})
+    states_of[lane] = state
+  end
+  return state
+end
+
+local function answer_with(seq, state, body, stored)
+  number = number + 1
+  fields[2 * number - 1], fields[2 * number] = seq, stored
+  leases[2 * number - 1], leases[2 * number] = until_, seq
+  answer[3 * number + 2], answer[3 * number + 3], answer[3 * number + 4] = seq, state, body
+end
+
+local function is_ahead()
+  return number >= at_once
+end
+
+local function start_first(seq, body, lane)
+  local ident, user, kin, flags = pieces(body)
+  local total = 0
+  if flags ~= 0 then
+    local _, _, _, _, _, _, _, _, own = struct.unpack(HEAD, body)
+    total = own
+  end
+  told[#told + 1] = '["JobStarted",' .. ident .. ',"processing",0,' .. total .. ',0,0,' .. user .. common .. kin .. by
+  answer_with(seq, '', body, first_run(lane, is_ahead()))
+end
+
+-- Writes what was claimed and answers it; `seqs` are all that leave their lanes.
+local function finish_claim(heads, seqs)
+  for _, head in ipairs(heads) do
+    if head.taken > 0 then
+      redis.call('ZREMRANGEBYRANK', LANE .. head.lane, 0, head.taken - 1)
+      count(head.lane, PENDING, -head.taken)
+    end
+  end
+  send('HSET', STATE, fields)
+  send('ZADD', LEASES, leases)
+  redis.call('HSET', P .. 'claims', worker, id .. ' ' .. table.concat(seqs, ' '))
+  answer[3] = finish()
+  return answer
+end
+
 local said = redis.call('HGET', P .. 'claims', worker)
-if said and string.sub(said, 1, #id + 1) == id .. ' ' then
-  local answer = {1, at, false, 0}
+local is_said = said and string.sub(said, 1, #id + 1) == id .. ' '
+
+-- Claims jobs of one lane that never ran, when neither limits nor ends stand in their way; else nil.
+local function claim_plain()
+  if is_said or meta()[3] or redis.call('ZCARD', EXPIRING) > 0 or redis.call('ZCARD', P .. 'again') > 0 then
+    return nil
+  end
+  local heads = find_heads()
+  local head = heads[1]
+  if not head then return answer end
+  if #heads > 1 then return nil end
+  local seqs = redis.call('ZRANGE', LANE .. head.lane, 0, limit - 1)
+  local bodies = fetch('HMGET', BODY, seqs)
+  for index, state in ipairs(fetch('HMGET', STATE, seqs)) do
+    if state or not is_whole(bodies[index]) then return nil end
+  end
+  for index, seq in ipairs(seqs) do start_first(seq, bodies[index], head.lane) end
+  count(head.lane, PROCESSING, number)
+  head.taken = number
+  return finish_claim(heads, seqs)
+end
+
+local claimed = claim_plain()
+if claimed then return claimed end
+
+-- then, with all parts:
+if is_said then
   local seqs = {}
   for seq in string.gmatch(string.sub(said, #id + 1), '%d+') do seqs[#seqs + 1] = seq end
   local states, bodies = fetch('HMGET', STATE, seqs), fetch('HMGET', BODY, seqs)
@@ -35,14 +132,7 @@ if more then return {1, at, finish(), 1} end
 look_at_due_lines()
 if in_force then open_gate() end
 
-local paused, heads = {}, {}
-for _, queue in ipairs(redis.call('SMEMBERS', P .. 'paused')) do paused[queue] = true end
-for _, lane in ipairs(lanes) do
-  if not paused[lane[2]] then
-    local size = redis.call('ZCARD', LANE .. lane[1])
-    if size > 0 then heads[#heads + 1] = {lane = lane[1], queue = lane[2], kind = lane[3], size = size, read = 0, taken = 0} end
-  end
-end
+local heads = find_heads()
 
 -- Whether limits let the first job of a lane start; it is counted then.
 local function passes(head)
@@ -97,71 +187,30 @@ end
 if #seqs == 0 then return {1, at, finish(), 0} end
 
 local states, bodies = fetch('HMGET', STATE, seqs), fetch('HMGET', BODY, seqs)
-local until_, at_once = string.format('%.0f', elapsed + lease), math.max(0, limit - ahead)
-local by = ',' .. cjson.encode(worker) .. ']'
-local common = ',1,' .. at .. ',"",'
-local answer, fields, leases, events, number = {1, at, false, 0}, {}, {}, #told, 0
-local begun, waiting = {}, {}
-
-local function is_whole(body)
-  if #body <= HEAD_BYTES then return false end
-  local a, b, c, d, e, f = string.byte(body, 1, 6)
-  return HEAD_BYTES + a + c + e + 256 * (b + d + f) < #body
-end
-
--- The state of a first run, which all that are claimed of a lane share.
-local function first_run(lane, is_ahead)
-  local states_of = is_ahead and waiting or begun
-  local state = states_of[lane]
-  if not state then
-    state = cmsgpack.pack({PROCESSING, 1, 0, 0, now, false, worker, lane, false, false, is_ahead or nil})
-    states_of[lane] = state
-  end
-  return state
+local function start_again(seq, state, body)
+  local job = job_of(seq, state, body)
+  job.token, job.code, job.started, job.worker = job.token + 1, PROCESSING, now, worker
+  job.ahead = is_ahead()
+  start_running(job)
+  tell('JobStarted', job, by)
+  told[#told] = string.sub(told[#told], 1, -2)
+  local stored = packed(job)
+  answer_with(seq, stored, body, stored)
 end
 
 for index, seq in ipairs(seqs) do
   local body, state, lane = bodies[index], states[index], lane_of and lane_of[index] or heads[1].lane
   -- A body that is gone or damaged stays behind: its job is off its lane, and is in nobody's way.
-  if body and is_whole(body) and (not state or pcall(cmsgpack.unpack, state)) then
-    local ident, user, kin, flags = pieces(body)
-    number = number + 1
-    if not state then
-      local total = 0
-      if flags ~= 0 then
-        local _, _, _, _, _, _, _, _, own = struct.unpack(HEAD, body)
-        total = own
-      end
-      told[events + number] = '["JobStarted",' .. ident .. ',"processing",0,' .. total .. ',0,0,' .. user .. common
-        .. kin .. by
-      fields[2 * number - 1], fields[2 * number] = seq, first_run(lane, number > at_once)
-      state = ''
-    else
-      local job = job_of(seq, state, body)
-      job.token, job.code, job.started, job.worker = job.token + 1, PROCESSING, now, worker
-      job.ahead = number > at_once
-      start_running(job)
-      tell('JobStarted', job, by)
-      told[#told] = string.sub(told[#told], 1, -2)
-      state = packed(job)
-      fields[2 * number - 1], fields[2 * number] = seq, state
-    end
+  if is_whole(body) and (not state or pcall(cmsgpack.unpack, state)) then
     count(lane, PROCESSING, 1)
-    leases[2 * number - 1], leases[2 * number] = until_, seq
-    answer[3 * number + 2], answer[3 * number + 3], answer[3 * number + 4] = seq, state, body
+    if state then
+      start_again(seq, state, body)
+    else
+      start_first(seq, body, lane)
+    end
   end
 end
-for _, head in ipairs(heads) do
-  if head.taken > 0 then
-    redis.call('ZREMRANGEBYRANK', LANE .. head.lane, 0, head.taken - 1)
-    count(head.lane, PENDING, -head.taken)
-  end
-end
-send('HSET', STATE, fields)
-send('ZADD', LEASES, leases)
 if redis.call('ZCARD', EXPIRING) > 0 then send('ZREM', EXPIRING, seqs) end
 look_at_lines()
 for group in pairs(gate.changed) do redis.call('HSET', P .. 'rates', group, cmsgpack.pack(gate.taken[group])) end
-redis.call('HSET', P .. 'claims', worker, id .. ' ' .. table.concat(seqs, ' '))
-answer[3] = finish()
-return answer
+return finish_claim(heads, seqs)

@@ -1,16 +1,81 @@
 #!lua
 --[[ Stores new jobs with their `JobCreated`; those whose id is stored already are left as they are.
 
-Uses base, ledger, limits, flow, kin, links, room.
-Request  jobs, each {id, number of its body, due in ms or false, lane as JSON, unique or false, flow or false, links or
-         false}; no id twice. Links are {true of a batch, id of the batch that it is a member of or false, needs as {id, end}}.
-         What is unique is {digest of queue and key, codes that keep others out as a set of text keys, window in ms
-         or false, true to replace, longest wait in ms or false, numbers of the two parts of its envelope before
-         and after the time of its dispatch}
-Returns  the events' entry, then for each job 1 when it was stored, 0 when its queue has no room for it, the body of the
-         one that has its id, or {the id of the one that keeps it out}; when a job is bound to one that is not there, nothing is stored, and
-         the answer is false, no jobs, and the id of that one
+Uses base, then ledger, limits, flow, kin, links, room.
+Request  jobs and groups of them, in order; no id twice. A group is jobs of a lane that ask for nothing special: {number
+         of the first one's body, ids, lane as JSON, what follows the id in the identity of each}. A job is {id, number of
+         its body, due in ms or false, lane as JSON, unique or false, flow or false, links or false}. Links are {true of a
+         batch, id of the batch that it is a member of or false, needs as {id, end}}. What is unique is {digest of queue
+         and key, codes that keep others out as a set of text keys, window in ms or false, true to replace, longest wait
+         in ms or false, numbers of the two parts of its envelope before and after the time of its dispatch}
+Returns  the events' entry, then 1 when all jobs were stored at once, or for each 1 when it was, 0 when its queue has no
+         room for it, the body of the one that has its id, or {the id of the one that keeps it out}; when a job is bound
+         to one that is not there, nothing is stored, and the answer is false, no jobs, and the id of that one
 ]]
+-- Whether all jobs stand in groups, are new, and no limits are in force; gathers their ids.
+local function are_plain(ids)
+  if meta()[3] then return false end
+  for _, group in ipairs(request) do
+    if type(group[1]) == 'string' then return false end
+    for _, id in ipairs(group[2]) do ids[#ids + 1] = id end
+  end
+  for _, seq in ipairs(fetch('ZMSCORE', JOBS, ids)) do
+    if seq then return false end
+  end
+  return true
+end
+
+local function add_groups(first)
+  local jobs, bodies, ready, size = {}, {}, {}, 0
+  for _, group in ipairs(request) do
+    local number, ids, lane = 4 + group[1], group[2], string.sub(ARGV[5 + group[1]], 8, 15)
+    local entries = ready[lane] or {}
+    ready[lane] = entries
+    local queued = #entries
+    for index, id in ipairs(ids) do
+      local seq = format_place(first + size / 2)
+      jobs[size + 1], jobs[size + 2] = seq, id
+      bodies[size + 1], bodies[size + 2] = seq, ARGV[number + index]
+      entries[queued + 1], entries[queued + 2] = 0, seq
+      size, queued = size + 2, queued + 2
+    end
+    local rest = '"' .. group[4] .. ',"pending",0,0,0,0,null,0,' .. at .. ',"",null]'
+    told[#told + 1] = '["JobCreated","' .. table.concat(ids, rest .. ',["JobCreated","') .. rest
+    told_many = told_many + #ids - 1
+    redis.call('HSETNX', P .. 'lanes', lane, group[3])
+  end
+  send('ZADD', JOBS, jobs)
+  send('HSET', BODY, bodies)
+  for lane, entries in pairs(ready) do
+    send('ZADD', LANE .. lane, entries)
+    count(lane, PENDING, #entries / 2)
+  end
+  woke = true
+end
+
+local new = {}
+if are_plain(new) then
+  add_groups(places(#new))
+  return {finish(), 1}
+end
+
+-- then, with all parts:
+local function each_alone()
+  local jobs = {}
+  for _, each in ipairs(request) do
+    if type(each[1]) == 'string' then
+      jobs[#jobs + 1] = each
+    else
+      for index, id in ipairs(each[2]) do
+        jobs[#jobs + 1] = {id, each[1] + index - 1, false, each[3], false, false, false}
+      end
+    end
+  end
+  return jobs
+end
+
+request = each_alone()
+
 local function holder_of(given)
   local rule = given[5]
   local found = redis.call('ZREVRANGEBYLEX', P .. 'uniques', '[' .. rule[1] .. ';', '[' .. rule[1] .. ':', 'LIMIT', 0, 1)

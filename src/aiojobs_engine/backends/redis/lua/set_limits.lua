@@ -38,8 +38,10 @@ for _, group in ipairs(names) do
     said.max_pending and {said.max_pending, said.overflow or 'refuse'} or false}
 end
 if #compiled > 0 then
-  redis.call('HSET', META, 'limits', cmsgpack.pack(compiled))
+  meta()[3] = cmsgpack.pack(compiled)
+  redis.call('HSET', META, 'limits', meta()[3])
 else
+  meta()[3] = false
   redis.call('HDEL', META, 'limits')
 end
 read_limits()

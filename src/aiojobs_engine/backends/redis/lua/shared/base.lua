@@ -57,6 +57,32 @@ local function pieces(body)
     string.sub(body, user + 1, parent), flags
 end
 
+-- What scripts ask of META, read once: first and last place given, limits in force.
+local known
+
+local function meta()
+  known = known or redis.call('HMGET', META, 'base', 'place', 'limits')
+  return known
+end
+
+-- Numbers for new jobs in the order of acceptance. They begin at the microsecond of the first one, so that a server
+-- which forgot all gives none of them again.
+local function places(wanted)
+  local base, place = meta()[1], meta()[2]
+  if not base then
+    base = string.format('%.0f', micros)
+    redis.call('HSET', META, 'base', base)
+  end
+  local first = tonumber(place or base) + 1
+  known[1], known[2] = base, string.format('%.0f', first + wanted - 1)
+  redis.call('HSET', META, 'place', known[2])
+  return first
+end
+
+local function format_place(number)
+  return string.format('%.0f', number)
+end
+
 -- Counts by lane and status, written at the end.
 local tallied = {}
 

@@ -10,7 +10,7 @@ local lines, touched = {}, {}
 local function name_of(job)
   local turn = job.x.turn
   if not turn then return job.seq end
-  local base = tonumber(redis.call('HGET', META, 'base'))
+  local base = tonumber(meta()[1])
   local whole, part = math.floor(turn / SPAN), turn % SPAN
   if part == 0 and tonumber(job.seq) < base + whole then
     return string.format('%.0f', base + whole - 1) .. '.~:' .. job.seq
@@ -32,7 +32,7 @@ local function give_turn(job)
   local field, key = turn_field(job), job.x.fair[1]
   local clock = tonumber(redis.call('HGET', P .. 'turns', field) or false)
   if not clock then
-    clock = SPAN * (tonumber(job.seq) - tonumber(redis.call('HGET', META, 'base')) - 1)
+    clock = SPAN * (tonumber(job.seq) - tonumber(meta()[1]) - 1)
     redis.call('HSET', P .. 'turns', field, string.format('%.0f', clock))
   end
   local last = tonumber(redis.call('ZSCORE', P .. 'ends:' .. field, key) or clock)

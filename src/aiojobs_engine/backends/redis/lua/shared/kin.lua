@@ -8,23 +8,6 @@ local PROGRESS_EVERY = 250
 local end_if_done, cancel_chunks
 local looked_at = {}
 
--- Numbers for new jobs in the order of acceptance. They begin at the microsecond of the first one, so that a server
--- which forgot all gives none of them again.
-local function places(wanted)
-  local base = redis.call('HGET', META, 'base')
-  if not base then
-    base = string.format('%.0f', micros)
-    redis.call('HSET', META, 'base', base)
-  end
-  local first = tonumber(redis.call('HGET', META, 'place') or base) + 1
-  redis.call('HSET', META, 'place', string.format('%.0f', first + wanted - 1))
-  return first
-end
-
-local function format_place(number)
-  return string.format('%.0f', number)
-end
-
 local function set_flow(x, flow)
   x.line, x.of = flow[1] or nil, flow[1] and {flow[2], flow[3]} or nil
   x.cost = flow[4] ~= 1 and flow[4] or nil

@@ -9,7 +9,7 @@ local in_force, limit_of, bounds
 
 -- `in_force` are those that claims meet, `bounds` those of queues by name; nil where there are none.
 local function read_limits()
-  local stored = redis.call('HGET', META, 'limits')
+  local stored = meta()[3]
   in_force, limit_of, bounds = nil, {}, nil
   for _, limit in ipairs(stored and cmsgpack.unpack(stored) or {}) do
     if limit[4] or limit[5] or limit[6] then
