@@ -6,22 +6,16 @@ long. It ends with 1 when a law was broken, and then keeps the folder with all t
 
 import sys
 import time
-from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
-from random import Random
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-import anyio
-from chaos.app import registry
-from chaos.nemesis import Nemesis, Trouble, plan
-from chaos.producer import Producer
+from chaos.nemesis import Trouble
 from chaos.redis_eyes import RedisEyes
-from chaos.script import QUIET_SECONDS, Options, Script, check_sound, parser, worker
+from chaos.script import Options, Script, parser
+from chaos.siege import check_sound, engine_of, lay_siege
 from harness.figures import machine
 
-from aiojobs_engine import Engine
 from tests.servers.server import Server, redis_on_path, valkey, version
 
 _PREFIX = "kills"
@@ -63,56 +57,15 @@ def troubles(server: Server) -> Trouble:
 
 
 async def carry_out(folder: Path, options: Options) -> bool:
-    """Load, nemesis and reader at once; whether all was quiet in the end."""
-    rng = Random(options.seed)
-    (folder / "logs").mkdir()
+    """Do all deeds; whether all was quiet in the end."""
     with Server(binary(options), folder / "server", *_SERVER) as server:
         url = f"{server.url}?{_OPTIONS}"
         eyes = RedisEyes(server.port, _PREFIX)
-        trouble = troubles(server)
-        names = sorted(trouble.deeds)
-        others = [names[number % len(names)] for number in range(options.troubles)]
-        async with AsyncExitStack() as stack:
-            engines = [await stack.enter_async_context(_engine(folder, url)) for _ in range(2)]
-            nemesis = Nemesis(
-                folder,
-                rng,
-                partial(worker, folder, url, options),
-                eyes,
-                count=options.workers,
-                lease=options.lease,
-                server=trouble,
-            )
-            producers = [
-                Producer(folder, Random(options.seed + number), engine, eyes)
-                for number, engine in enumerate(engines, 1)
-            ]
-            try:
-                async with anyio.create_task_group() as load:
-                    for producer in producers:
-                        load.start_soon(producer.dispatch)
-                        load.start_soon(producer.import_rows)
-                        load.start_soon(producer.read)
-                    deeds = plan(
-                        rng, kills=options.kills, stops=options.stops, drains=options.drains, others=others
-                    )
-                    await nemesis.run(deeds, options.every)
-                    for producer in producers:
-                        producer.is_stopping = True
-                    is_quiet = await producers[0].until_quiet(QUIET_SECONDS + 2 * options.lease)
-                    load.cancel_scope.cancel()
-                nemesis.end()
-                await eyes.dump(engines[0], folder)
-                await check_sound(engines[0])
-            finally:
-                nemesis.close()
-                for producer in producers:
-                    producer.close()
+        async with engine_of(folder, url) as first, engine_of(folder, url) as second:
+            is_quiet = await lay_siege(folder, url, options, eyes, [first, second], troubles(server))
+            await eyes.dump(first, folder)
+            await check_sound(first)
     return is_quiet
-
-
-def _engine(folder: Path, url: str) -> Engine:
-    return Engine(url, registry=registry, config={"storage": {"path": str(folder / "files")}})
 
 
 SCRIPT = Script(

@@ -51,7 +51,7 @@ class Nemesis:
         *,
         count: int,
         lease: float,
-        server: Trouble | None = None,
+        server: Trouble,
     ) -> None:
         """Keep `count` workers up, which `start` starts; stops last up to two leases."""
         self._journal = Journal(folder / DEEDS)
@@ -68,8 +68,8 @@ class Nemesis:
         async with anyio.create_task_group() as stops:
             for deed in deeds:
                 await anyio.sleep(self._rng.uniform(0.5, 1.5) * every)
-                if self._server is not None and deed in self._server.deeds:
-                    await self._trouble(self._server, deed)
+                if deed in self._server.deeds:
+                    await self._trouble(deed)
                     continue
                 victim = await self._victim()
                 if deed == KILL:
@@ -130,8 +130,8 @@ class Nemesis:
     def _replace(self, victim: Process) -> None:
         self.workers[self.workers.index(victim)] = self._start()
 
-    async def _trouble(self, server: Trouble, deed: str) -> None:
+    async def _trouble(self, deed: str) -> None:
         seconds = self._rng.uniform(0.2, _LONGEST_TROUBLE)
         at = time.monotonic()
-        await anyio.to_thread.run_sync(server.deeds[deed], seconds)
+        await anyio.to_thread.run_sync(self._server.deeds[deed], seconds)
         self._journal.write(what=deed, pid=0, at=at, seconds=time.monotonic() - at)

@@ -1,4 +1,4 @@
-"""What the scripts that kill have in common: options, workers, the verdict as text and as JSON, the end."""
+"""What the scripts that kill have in common: options, the verdict as text and as JSON, the end."""
 
 import argparse
 import json
@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from harness.process import Process
 
-from aiojobs_engine import Engine
 from chaos.verdict import LAWS, SHOWN, Verdict, judge, within
 
 SLOTS = 10
-QUIET_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,28 +126,6 @@ def parser(about: str | None, *, kills: int, stops: int, drains: int) -> argpars
     made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument("--keep", action="store_true", help="keep the folder")
     return made
-
-
-def worker(folder: Path, url: str, options: Options) -> Process:
-    """A worker of the jobs under fire."""
-    command = [sys.executable, "-m", "aiojobs_engine", "worker", "chaos.app:engine", "-c", str(SLOTS)]
-    environment = {
-        "AIOJOBS_URL": url,
-        "AIOJOBS_STORAGE__PATH": str(folder / "files"),
-        "AIOJOBS_WORKER__LEASE": str(options.lease),
-        "CHAOS_FOLDER": str(folder),
-    }
-    return Process(command, environment, folder / "logs" / "workers.log")
-
-
-async def check_sound(engine: Engine) -> None:
-    """Look through the whole store.
-
-    Raises:
-        AssertionError: something in it doesn't belong together.
-    """
-    errors = [str(found) for found in (await engine.diagnose()).findings if found.severity == "error"]
-    assert not errors, errors
 
 
 def _parsed(parser: argparse.ArgumentParser) -> tuple[Options, bool, bool]:

@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,7 +18,6 @@ from aiojobs_engine.runtime.scheduler import Scheduler
 from aiojobs_engine.testing import TestEngine
 from aiojobs_engine.testing.clock import ManualClock
 from aiojobs_engine.testing.conformance.stage import Stage
-from tests.cases.stores import KINDS, make_store
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 WAITED = "skipped: waits for extract"
@@ -41,6 +38,13 @@ class Stand(Stage):
 
     def scheduler(self, **options: Any) -> Scheduler:
         return Scheduler(self.backend, self.clock, **options)
+
+    async def scheduling(self, *entries: CronEntry) -> Scheduler:
+        """A scheduler that fires these entries from now on."""
+        await self.backend.put_crons(entries)
+        scheduler = self.scheduler()
+        await self.tick(0, scheduler)
+        return scheduler
 
     async def tick(self, minutes: float, *schedulers: Scheduler) -> None:
         await self.clock.advance(60 * minutes)
@@ -71,12 +75,9 @@ class Stand(Stage):
         return fire_id(name, instant(NEW_YEAR + timedelta(minutes=minute)))
 
 
-@pytest.fixture(params=KINDS)
-async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stand]:
-    store, clock = make_store(request.param, tmp_path)
-    await store.open()
-    yield Stand(store, clock)
-    await store.close()
+@pytest.fixture
+def stand(opened: tuple[Any, ManualClock]) -> Stand:
+    return Stand(*opened)
 
 
 @pytest.mark.parametrize("number", [1, 6])
@@ -95,10 +96,8 @@ async def test_its_job_starts_when_that_of_the_same_instant_has_completed(stand:
 
 
 async def test_a_chain_of_entries_fires_in_its_order_whatever_their_names_are(stand: Stand) -> None:
-    await stand.backend.put_crons([entry("c"), entry("b", "c"), entry("a", "b", "c")])
-    scheduler = stand.scheduler()
+    scheduler = await stand.scheduling(entry("c"), entry("b", "c"), entry("a", "b", "c"))
 
-    await stand.tick(0, scheduler)
     await stand.tick(5, scheduler)
 
     assert [await stand.end_all() for _ in range(3)] == [[stand.id(name, 5)] for name in "cba"]
@@ -106,11 +105,9 @@ async def test_a_chain_of_entries_fires_in_its_order_whatever_their_names_are(st
 
 @pytest.mark.seed("DJ-195")
 async def test_it_does_not_start_when_that_fails_and_is_skipped_until_that_does_well(stand: Stand) -> None:
-    await stand.backend.put_crons(
-        [entry("extract", expression="5,15 * * * *"), entry("load", "extract", expression="*/5 * * * *")]
+    scheduler = await stand.scheduling(
+        entry("extract", expression="5,15 * * * *"), entry("load", "extract", expression="*/5 * * * *")
     )
-    scheduler = stand.scheduler()
-    await stand.tick(0, scheduler)
     await stand.tick(5, scheduler)
 
     await stand.end("extract", 5, Status.FAILED)
@@ -129,11 +126,9 @@ async def test_it_does_not_start_when_that_fails_and_is_skipped_until_that_does_
 
 
 async def test_it_waits_for_the_newest_fire_when_that_has_no_fire_of_its_own_instant(stand: Stand) -> None:
-    await stand.backend.put_crons(
-        [entry("extract", expression="0 0 2 * *"), entry("load", "extract", expression="30 0,1 * * *")]
+    scheduler = await stand.scheduling(
+        entry("extract", expression="0 0 2 * *"), entry("load", "extract", expression="30 0,1 * * *")
     )
-    scheduler = stand.scheduler()
-    await stand.tick(0, scheduler)
     await stand.tick(30, scheduler)
     assert await stand.outcomes() == [f"00:30 {WAITED}"]
     await stand.tick(60, scheduler)
@@ -167,9 +162,7 @@ async def test_it_waits_for_other_schedulers_to_fire_what_it_depends_on(stand: S
 
 
 async def test_what_a_person_fired_counts(stand: Stand) -> None:
-    await stand.backend.put_crons([entry("extract", expression="5 0 * * *"), entry("load", "extract")])
-    scheduler = stand.scheduler()
-    await stand.tick(0, scheduler)
+    scheduler = await stand.scheduling(entry("extract", expression="5 0 * * *"), entry("load", "extract"))
     await stand.tick(5, scheduler)
     await stand.end("extract", 5, Status.FAILED)
     (record, _) = await stand.backend.crons()
@@ -184,9 +177,7 @@ async def test_what_a_person_fired_counts(stand: Stand) -> None:
 
 
 async def test_a_job_that_is_no_longer_stored_counts_as_completed(stand: Stand) -> None:
-    await stand.backend.put_crons([entry("extract", expression="5 0 * * *"), entry("load", "extract")])
-    scheduler = stand.scheduler()
-    await stand.tick(0, scheduler)
+    scheduler = await stand.scheduling(entry("extract", expression="5 0 * * *"), entry("load", "extract"))
     await stand.tick(5, scheduler)
     await stand.end("extract", 5)
     await stand.end_all()
@@ -212,9 +203,7 @@ async def test_it_is_skipped_when_that_does_not_fire(stand: Stand, how: str) -> 
 
 
 async def test_an_instant_that_was_skipped_as_overlap_waits_for_the_run_that_goes_on(stand: Stand) -> None:
-    await stand.backend.put_crons([entry("extract", overlap="skip"), entry("load", "extract")])
-    scheduler = stand.scheduler()
-    await stand.tick(0, scheduler)
+    scheduler = await stand.scheduling(entry("extract", overlap="skip"), entry("load", "extract"))
     await stand.tick(5, scheduler)
     await stand.tick(5, scheduler)
 

@@ -4,9 +4,7 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -23,7 +21,6 @@ from aiojobs_engine.ports.cron import CronEntry, CronFire, Fire, Fired, FireOutc
 from aiojobs_engine.runtime.scheduler import Scheduler
 from aiojobs_engine.testing.clock import ManualClock
 from aiojobs_engine.testing.faults import FaultyBackend
-from tests.cases.stores import KINDS, make_store
 
 HOUR = 3600.0
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,12 +56,9 @@ class Stand:
         return [job.id for job in (await self.store.find(JobFilter(), 1000, None))[0]]
 
 
-@pytest.fixture(params=KINDS)
-async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stand]:
-    store, clock = make_store(request.param, tmp_path)
-    await store.open()
-    yield Stand(store, clock)
-    await store.close()
+@pytest.fixture
+def stand(opened: tuple[Any, ManualClock]) -> Stand:
+    return Stand(*opened)
 
 
 @pytest.mark.seed("DJ-193")

@@ -94,8 +94,6 @@ def test_a_mapping_and_a_list_are_taken_over_and_not_shared() -> None:
 def test_an_id_belongs_to_one_call_and_a_name_to_a_type() -> None:
     with pytest.raises(ConfigError, match="no option 'id'"):
         checked_options({"id": "one"}, TYPE_OPTIONS, "a type")
-    with pytest.raises(ConfigError, match="no option 'name'"):
-        checked_options({"name": "one"}, CALL_OPTIONS, "a call")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +106,7 @@ def test_an_id_belongs_to_one_call_and_a_name_to_a_type() -> None:
         ({"rate_limit": "5/s"}, "no option 'rate_limit'; limits belong to types, queues and keys"),
         ({"breaker": True}, "no option 'breaker'; a breaker belongs to a type"),
         ({"run_in": "thread"}, "no option 'run_in'; a type runs in one place"),
+        ({"name": "other"}, "no option 'name'; a type has one name: set it in the decorator"),
     ],
 )
 def test_what_belongs_to_a_type_is_refused_at_a_call_with_the_way_out(

@@ -18,7 +18,7 @@ from aiojobs_engine.cli.opening import (
     user_of,
 )
 from aiojobs_engine.cli.output import note, print_json
-from aiojobs_engine.cli.running import called, hint_at_workers
+from aiojobs_engine.cli.running import called, hint_at_workers, show_stored
 from aiojobs_engine.core.errors import ConfigError
 from aiojobs_engine.core.job import Job
 from aiojobs_engine.dispatching.names import NamedType
@@ -63,8 +63,7 @@ def dispatch_command(
         async with check_shared(engine):
             handle = await engine.dispatch(_job(engine, name, payload, given))
             if not wait:
-                print_json({"id": handle.id, "created": handle.created}) if as_json else click.echo(handle.id)
-                return 0
+                return show_stored(handle, as_json=as_json)
             note(f"job {handle.id}")
             await hint_at_workers(engine, handle.id)
             try:

@@ -12,8 +12,8 @@ from aiojobs_engine.bulk.exported import ExportedFile
 from aiojobs_engine.bulk.exporter import ExportType
 from aiojobs_engine.cli.dispatch import checked_arguments
 from aiojobs_engine.cli.opening import check_shared, engine_with_jobs, json_option, run, user_of
-from aiojobs_engine.cli.output import note, print_json, size_of
-from aiojobs_engine.cli.running import hint_at_workers, until_final
+from aiojobs_engine.cli.output import note, size_of
+from aiojobs_engine.cli.running import show_stored, show_until_final
 from aiojobs_engine.core.errors import ConfigError, did_you_mean
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobStatus
@@ -49,13 +49,8 @@ def export_command(
         async with engine:
             handle = await engine.dispatch(exporter.job_from_json(msgspec.json.encode(values)))
             if not wait:
-                print_json({"id": handle.id, "created": handle.created}) if as_json else click.echo(handle.id)
-                return 0
-            click.echo(handle.id, err=as_json)
-            await hint_at_workers(engine, handle.id)
-            job = await until_final(engine, handle.id)
-        if as_json:
-            print_json(job)
+                return show_stored(handle, as_json=as_json)
+            job = await show_until_final(engine, handle, as_json=as_json)
         return _report(job)
 
     return run(work)

@@ -15,8 +15,8 @@ from aiojobs_engine.cli.import_looks import (
     write_template,
 )
 from aiojobs_engine.cli.opening import check_shared, engine_with_jobs, json_option, run, user_of
-from aiojobs_engine.cli.output import note, print_json
-from aiojobs_engine.cli.running import called, hint_at_workers, until_final
+from aiojobs_engine.cli.output import note
+from aiojobs_engine.cli.running import called, show_stored, show_until_final
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.core.status import JobStatus
 from aiojobs_engine.core.wording import counted
@@ -95,16 +95,10 @@ def import_command(  # noqa: PLR0913 - a parameter per option
             if not as_json:
                 note(f"{Path(file).name}: {source}")
             if not wait:
-                told = {"id": handle.id, "created": handle.created, "source": source}
-                print_json(told) if as_json else click.echo(handle.id)
-                return 0
-            click.echo(handle.id, err=as_json)
-            await hint_at_workers(engine, handle.id)
-            job = await until_final(engine, handle.id)
+                return show_stored(handle, as_json=as_json, source=source)
+            job = await show_until_final(engine, handle, as_json=as_json)
             if dry_run and job.failed and not as_json:
                 await show_problems(engine, job.id)
-        if as_json:
-            print_json(job)
         return report(job, target, is_dry=dry_run)
 
     return run(work)

@@ -113,6 +113,7 @@ _OF_TYPES = {
     "rate_limit": _LIMITS,
     "breaker": "; a breaker belongs to a type: set it in the decorator or in [jobs.NAME]",
     "run_in": "; a type runs in one place: set it in the decorator or in [jobs.NAME]",
+    "name": "; a type has one name: set it in the decorator",
 }
 
 

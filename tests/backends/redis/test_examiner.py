@@ -1,7 +1,7 @@
 """What `doctor` finds in Redis: each kind of orphan is planted, and nothing is found where nothing is."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -30,17 +30,17 @@ class World(NamedTuple):
     def run(self, command: str, key: str, *words: object) -> Any:
         return self.server.run(command, self.prefix + key, *words)
 
-    def place(self, job_id: str) -> str:
-        return str(int(self.run("ZSCORE", "jobs", job_id)))
-
-    def lane(self, job_id: str) -> str:
-        """The lane of a pending job."""
-        place = self.place(job_id)
-        lanes: list[bytes] = self.run("HKEYS", "lanes")
-        (lane,) = [
-            name.decode() for name in lanes if self.run("ZSCORE", f"lane:{name.decode()}", place) is not None
+    def plant(self, command: str) -> None:
+        """Run a command in which `{names}` stand for the places of jobs, and for fields that are there."""
+        jobs = {name: name for name in ("running", "ended", "later", "pending", "bulk")} | {"chunk": "bulk:1"}
+        there = {name: str(int(self.run("ZSCORE", "jobs", job_id))) for name, job_id in jobs.items()}
+        there |= {key: self.run("HKEYS", key)[0].decode() for key in ("lines", "tally")}
+        lanes = [name.decode() for name in self.run("HKEYS", "lanes")]
+        (there["lane"],) = [
+            lane for lane in lanes if self.run("ZSCORE", f"lane:{lane}", there["pending"]) is not None
         ]
-        return lane
+        verb, key, *words = [word.format(**there) for word in command.split()]
+        self.run(verb, key, *(word.encode(errors="surrogateescape") for word in words))
 
     async def errors(self) -> list[Finding]:
         backend = self.stage.backend
@@ -82,153 +82,96 @@ def test_every_key_on_the_page_is_known_to_it() -> None:
     assert {name for name, colon in page if not colon} == examiner.PLAIN | examiner.OF_ENTRIES
 
 
-Plant = Callable[[World], object]
-
-
-def _from_lane(world: World) -> None:
-    lane, place = world.lane("pending"), world.place("pending")
-    world.run("ZREM", f"lane:{lane}", place)
-
-
-PLANTED: dict[str, tuple[Plant, str]] = {
-    "a job without a body": (
-        lambda world: world.run("HDEL", "body", world.place("pending")),
-        "lost their envelope and can't run: 1 (pending)",
-    ),
-    "a damaged body": (
-        lambda world: world.run("HSET", "body", world.place("pending"), "x"),
-        "can't be read: 1 (pending)",
-    ),
-    "a damaged state": (
-        lambda world: world.run("HSET", "state", world.place("running"), "\xff"),
-        "can't be read: 1 (running)",
-    ),
+PLANTED = {
+    "a job without a body": ("HDEL body {pending}", "lost their envelope and can't run: 1 (pending)"),
+    "a damaged body": ("HSET body {pending} x", "can't be read: 1 (pending)"),
+    "a damaged state": ("HSET state {running} \xff", "can't be read: 1 (running)"),
     "a pending job on no lane": (
-        _from_lane,
+        "ZREM lane:{lane} {pending}",
         "missing on their lane, where workers look for them: 1 (pending)",
     ),
     "a held job that is parked nowhere": (
-        lambda world: world.run(
-            "DEL", "parked:" + next(name.decode() for name in world.run("HKEYS", "lines"))
-        ),
+        "DEL parked:{lines}",
         "missing on their lane, where workers look for them: 1 (held)",
     ),
     "a job for later that never becomes due": (
-        lambda world: world.run("ZREM", "due", world.place("later")),
+        "ZREM due {later}",
         "missing among those that become due, and never will: 1 (later)",
     ),
     "a running job without a lease": (
-        lambda world: world.run("ZREM", "leases", world.place("running")),
+        "ZREM leases {running}",
         "have no lease that could run out, so nobody takes them over: 1 (running)",
     ),
     "an ended job that is never pruned": (
-        lambda world: world.run("ZREM", "ended:6", world.place("ended")),
+        "ZREM ended:6 {ended}",
         "missing among those that are pruned, and stay for ever: 1 (ended)",
     ),
-    "a job that never expires": (
-        lambda world: world.run("ZREM", "expiring", world.place("later")),
-        "missing among those that do: 1 (later)",
-    ),
+    "a job that never expires": ("ZREM expiring {later}", "missing among those that do: 1 (later)"),
     "a result that is never dropped": (
-        lambda world: world.run("ZREM", "kept", world.place("ended")),
+        "ZREM kept {ended}",
         "missing among those that are dropped in time: 1 (ended)",
     ),
-    "a unique job that keeps nobody out": (
-        lambda world: world.run("DEL", "uniques"),
-        "keeps others of their key out: 1 (unique)",
-    ),
+    "a unique job that keeps nobody out": ("DEL uniques", "keeps others of their key out: 1 (unique)"),
     "a chunk that its parent lost": (
-        lambda world: world.run("ZREM", f"chunks:{world.place('bulk')}", world.place("bulk:1")),
+        "ZREM chunks:{bulk} {chunk}",
         "are unknown to the job that they belong to: 1 (bulk:1)",
     ),
     "a parent that counts wrongly": (
-        lambda world: world.run("ZADD", f"chunks:{world.place('bulk')}", 0, world.place("pending")),
+        "ZADD chunks:{bulk} 0 {pending}",
         "count their chunks or members wrongly, and may never end: 1 (bulk)",
     ),
-    "a body without a job": (
-        lambda world: world.run("HSET", "body", "7", "x"),
-        "`body` belong to no job: 1 (7)",
-    ),
-    "a state without a job": (
-        lambda world: world.run("HSET", "state", "7", "x"),
-        "`state` belong to no job: 1 (7)",
-    ),
-    "an entry of a lane without a job": (
-        lambda world: world.run("ZADD", f"lane:{world.lane('pending')}", 0, "7"),
-        "`lane` belong to no job: 1 (7)",
-    ),
+    "a body without a job": ("HSET body 7 x", "`body` belong to no job: 1 (7)"),
+    "a state without a job": ("HSET state 7 x", "`state` belong to no job: 1 (7)"),
+    "an entry of a lane without a job": ("ZADD lane:{lane} 0 7", "`lane` belong to no job: 1 (7)"),
     "a running job on a lane": (
-        lambda world: world.run("ZADD", f"lane:{world.lane('pending')}", 0, world.place("running")),
+        "ZADD lane:{lane} 0 {running}",
         "`lane` name jobs whose state says that they stand elsewhere: 1",
     ),
-    "an entry of due without a job": (
-        lambda world: world.run("ZADD", "due", 0, "7"),
-        "`due` belong to no job: 1 (7)",
-    ),
+    "an entry of due without a job": ("ZADD due 0 7", "`due` belong to no job: 1 (7)"),
     "a pending job that is leased": (
-        lambda world: world.run("ZADD", "leases", 9e15, world.place("pending")),
+        "ZADD leases 9e15 {pending}",
         "`leases` name jobs whose state says that they stand elsewhere: 1",
     ),
     "a pending job among the ended": (
-        lambda world: world.run("ZADD", "ended:8", 0, world.place("pending")),
+        "ZADD ended:8 0 {pending}",
         "`ended` name jobs whose state says that they stand elsewhere: 1",
     ),
     "an ended job that may expire": (
-        lambda world: world.run("ZADD", "expiring", 9e15, world.place("ended")),
+        "ZADD expiring 9e15 {ended}",
         "`expiring` name jobs whose state says that they stand elsewhere: 1",
     ),
-    "a result of no job": (
-        lambda world: world.run("ZADD", "kept", 9e15, "7"),
-        "`kept` belong to no job: 1 (7)",
-    ),
-    "a key that no job has": (
-        lambda world: world.run("ZADD", "uniques", 0, "abc:7"),
-        "`uniques` belong to no job: 1 (abc:7)",
-    ),
-    "chunks of no job": (
-        lambda world: world.run("ZADD", "chunks:7", 0, "8"),
-        "`chunks` belong to no job: 1 (8)",
-    ),
+    "a result of no job": ("ZADD kept 9e15 7", "`kept` belong to no job: 1 (7)"),
+    "a key that no job has": ("ZADD uniques 0 abc:7", "`uniques` belong to no job: 1 (abc:7)"),
+    "chunks of no job": ("ZADD chunks:7 0 8", "`chunks` belong to no job: 1 (8)"),
     "someone who waits for a job that is gone": (
-        lambda world: world.run("ZADD", "dependents:7", 0, f"{world.place('pending')}:success"),
+        "ZADD dependents:7 0 {pending}:success",
         "`dependents` belong to no job: 1 (",
     ),
     "someone who was cancelled for want of a job that is gone": (
-        lambda world: world.run("ZADD", "lost:7", 0, "8:0"),
+        "ZADD lost:7 0 8:0",
         "`lost` belong to no job: 1 (8:0)",
     ),
-    "failed rows of no job": (
-        lambda world: world.run("ZADD", "rows:7", 1, "1"),
-        "`rows` belong to no job: 1 (1)",
-    ),
-    "histories of failed rows of no job": (
-        lambda world: world.run("HSET", "faults:7", "1", "x"),
-        "`faults` belong to no job: 1 (1)",
-    ),
-    "an entry that is no text": (
-        lambda world: world.run("ZADD", "due", 0, b"\xff\xfe"),
-        "`due` belong to no job: 1",
-    ),
-    "a tally that says one too many": (
-        lambda world: world.run("HINCRBY", "tally", world.run("HKEYS", "tally")[0].decode(), 1),
-        "the tally says",
-    ),
-    "an unknown key": (lambda world: world.run("SET", "mine", 1), "none of this release's: 1 (mine)"),
+    "failed rows of no job": ("ZADD rows:7 1 1", "`rows` belong to no job: 1 (1)"),
+    "histories of failed rows of no job": ("HSET faults:7 1 x", "`faults` belong to no job: 1 (1)"),
+    "an entry that is no text": ("ZADD due 0 \udcff\udcfe", "`due` belong to no job: 1"),
+    "a tally that says one too many": ("HINCRBY tally {tally} 1", "the tally says"),
+    "an unknown key": ("SET mine 1", "none of this release's: 1 (mine)"),
     "a lane that nobody knows": (
-        lambda world: world.run("ZADD", "lane:AAAAAAAA", 0, world.place("pending")),
+        "ZADD lane:AAAAAAAA 0 {pending}",
         "lane, line, queue or cron entry that is not there: 1 (lane:AAAAAAAA)",
     ),
     "fires of no cron entry": (
-        lambda world: world.run("LPUSH", "fires:gone", "x"),
+        "LPUSH fires:gone x",
         "lane, line, queue or cron entry that is not there: 1 (fires:gone)",
     ),
 }
+"""What is planted, as a command in which names stand for what is there, and what is told of it."""
 
 
 @pytest.mark.parametrize("name", PLANTED)
 async def test_what_is_planted_is_found(world: World, name: str) -> None:
-    plant, expected = PLANTED[name]
-    plant(world)
+    command, expected = PLANTED[name]
+    world.plant(command)
 
     found = await world.errors()
 
