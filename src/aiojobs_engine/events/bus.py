@@ -11,7 +11,7 @@ from typing import Any
 from anyio import CapacityLimiter, to_thread
 
 from aiojobs_engine.core.errors import ConfigError, Signal
-from aiojobs_engine.core.events import JobEvent, JobStatusUpdated, status_updated
+from aiojobs_engine.core.events import JobEvent, JobStatusUpdated, Pick, status_updated
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.observer import ListenerLoad
 
@@ -23,7 +23,6 @@ QUEUE = 1000
 _CLOSING = 5.0
 _QUIET = 60.0
 
-Pick = Callable[[Sequence[JobEvent]], Sequence[int]]
 Start = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 
 
