@@ -95,10 +95,14 @@ end
 -- together with another one.
 local told, told_many = {}, 0
 
--- Whether all workers are to be woken, and new jobs by lane for which a few may do.
+-- Whether all workers are to be woken, and jobs that became pending, by lane, for which a few may do.
 local woke, few = false, {}
 
--- Wakes an idle worker for each new job, if there are so many.
+local function wake_for(lane, number)
+  few[lane] = (few[lane] or 0) + number
+end
+
+-- Wakes an idle worker for each such job, if there are so many.
 local function wake_idle()
   local known = next(few) and redis.call('HLEN', P .. 'waiting') or 0
   for lane, wanted in pairs(few) do
