@@ -96,7 +96,6 @@ class PartWriter:
         self._columns = columns
         self._sink = sink
         self._key = key
-        self._page: list[Any] = []
         self._is_resumed = bool(state.rows)
         self._draft = PartState()
 
@@ -120,7 +119,7 @@ class PartWriter:
         waiting: list[bytes] = []
         size = 0
         look, stride = 1, 1
-        page = self._page = []
+        page: list[Any] = []
         began = looked = watch.monotonic()
         is_due = False
         async for row in self._rows:
