@@ -313,6 +313,8 @@ def checked_depth(encoded: bytes, owner: str, levels: int = DEPTH) -> None:
     Raises:
         PayloadError: it nests deeper.
     """
+    if len(encoded) <= levels:
+        return
     if encoded.count(b"[") + encoded.count(b"{") > levels and _depth(encoded) > levels:
         raise _too_deep(owner)
 

@@ -4,7 +4,7 @@ Events are stored in batches as JSON arrays (`encode_events`), which is why fiel
 the end of a class and never move.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -124,6 +124,9 @@ StoredEvent = (
     | LeaseLost
 )
 
+Pick = Callable[[Sequence[JobEvent]], Sequence[int]]
+"""Chooses events by their positions, rising."""
+
 _Event = TypeVar("_Event", bound=JobEvent)
 
 
@@ -171,6 +174,13 @@ def decode_events(body: bytes | str, event_ids: Iterable[str]) -> list[StoredEve
         msgspec.structs.replace(event, event_id=event_id)
         for event, event_id in zip(_decoder.decode(body), event_ids, strict=False)
     ]
+
+
+def pick_events(body: bytes, pick: Pick | None, event_id: Callable[[int], str]) -> list[StoredEvent]:
+    """Those events of a stored batch that `pick` picks, all without it, each with the id of its position."""
+    events = _decoder.decode(body)
+    picked = range(len(events)) if pick is None else pick(events)
+    return [msgspec.structs.replace(events[index], event_id=event_id(index)) for index in picked]
 
 
 def status_updated(event: JobEvent) -> JobStatusUpdated:

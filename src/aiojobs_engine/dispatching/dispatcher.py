@@ -106,8 +106,11 @@ class Dispatcher:
             while envelopes := await self._slice(session, source):
                 if under_way is not None:
                     handles += await under_way
+                    under_way = None
                 carrying = envelopes if carry is None else carry(envelopes)
                 written = self._write(session, carrying, len(handles))
+                if source.is_over:
+                    return handles + await written
                 under_way = session.loop.create_task(written, name="aiojobs:dispatch_many")
             return handles if under_way is None else handles + await under_way
         except BaseException:
@@ -147,17 +150,16 @@ class Dispatcher:
     async def _slice(self, session: Session, source: "_Source") -> list[Envelope]:
         envelopes: list[Envelope] = []
         templates = session.templates
-        while len(envelopes) < SLICE:
+        while len(envelopes) < SLICE and not source.is_over:
+            if envelopes:
+                await anyio.lowlevel.checkpoint()
             taken = await source.take(_STRIDE)
-            if not taken:
-                break
             for index, what in enumerate(taken, source.taken - len(taken)):
                 try:
-                    job = _only_job(what, (), {})
+                    job = _checked_job(what)
                     envelopes.append(templates.envelope(job) or await templates.looked_up(job))
                 except EngineError as error:
                     raise _at(error, index) from error
-            await anyio.lowlevel.checkpoint()
         return envelopes
 
     async def _write(self, session: Session, envelopes: list[Envelope], first: int) -> list[JobHandle[Any]]:
@@ -202,12 +204,17 @@ def _alone(step: Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
 
 
 def _only_job(what: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:
-    if not isinstance(what, Job):
-        hint = "; decorate it with @engine.job()" if callable(what) else "; make one with handler.job(...)"
-        raise ConfigError(f"{what!r:.80} is no job, job type or name of one{hint}")
+    job = _checked_job(what)
     if args or kwargs:
-        raise ConfigError(f"the job {what.id!r} has its arguments already; give them to handler.job(...)")
-    return cast("Job[Any]", what)  # type: ignore[redundant-cast]
+        raise ConfigError(f"the job {job.id!r} has its arguments already; give them to handler.job(...)")
+    return job
+
+
+def _checked_job(what: object) -> Job[Any]:
+    if isinstance(what, Job):
+        return cast("Job[Any]", what)  # type: ignore[redundant-cast]
+    hint = "; decorate it with @engine.job()" if callable(what) else "; make one with handler.job(...)"
+    raise ConfigError(f"{what!r:.80} is no job, job type or name of one{hint}")
 
 
 def _at(error: EngineError, index: int) -> EngineError:
@@ -228,10 +235,12 @@ class _Source:
 
     Attributes:
         taken: how many came so far.
+        is_over: there are no more.
     """
 
     def __init__(self, jobs: Jobs) -> None:
         self.taken = 0
+        self.is_over = False
         self._later: AsyncIterator[object] | None = None
         self._now: Iterator[object] = iter(())
         if isinstance(jobs, AsyncIterable):
@@ -250,4 +259,5 @@ class _Source:
         except EngineError as error:
             raise _at(error, self.taken + len(portion)) from error
         self.taken += len(portion)
+        self.is_over = len(portion) < most
         return portion

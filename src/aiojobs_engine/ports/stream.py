@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from aiojobs_engine.core.events import JobEvent, StoredEvent
+from aiojobs_engine.core.events import JobEvent, Pick, StoredEvent
 from aiojobs_engine.core.instant import Instant
 
 
@@ -57,7 +57,7 @@ class EventStream(Protocol):
     def tap(
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
-        pick: Callable[[Sequence[JobEvent]], Sequence[int]] | None = None,
+        pick: Pick | None = None,
     ) -> None:
         """Call `sink` on the loop with the events that this process stored, in order, after each write.
 

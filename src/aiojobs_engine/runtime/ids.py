@@ -7,7 +7,8 @@ from random import Random
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.clock import Clock
 
-_CHANCE_BITS = 60
+_CHANCE_BITS = 59
+_FIFTEEN_DIGITS = 16**14
 
 
 class IdSource:
@@ -40,12 +41,12 @@ class IdSource:
             self._begin(now)
         else:
             self._chance += 1
-        return f"{self._prefix}{self._chance:015x}"
+        return self._prefix + hex(self._chance)[2:]  # noqa: FURB116 - in two thirds of its time
 
     def _begin(self, moment: Instant) -> None:
         self._last = moment
         self._prefix = f"{moment:012x}"
-        self._chance = self._random.getrandbits(_CHANCE_BITS - 1)
+        self._chance = _FIFTEEN_DIGITS + self._random.getrandbits(_CHANCE_BITS)
 
 
 _forks = [0]

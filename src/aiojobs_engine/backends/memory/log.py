@@ -6,14 +6,13 @@ from typing import cast
 import msgspec
 
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.events import JobEvent, StoredEvent
+from aiojobs_engine.core.events import JobEvent, Pick, StoredEvent
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.clock import Clock, Wake
 
 _DIGITS = 18
 
 Sink = Callable[[Sequence[JobEvent]], None]
-Pick = Callable[[Sequence[JobEvent]], Sequence[int]]
 
 
 class EventLog:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from aiojobs_engine.backends.memory.ledger import Part
-from aiojobs_engine.core.events import JobEvent, StoredEvent
+from aiojobs_engine.core.events import JobEvent, Pick, StoredEvent
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.stream import Place
 
@@ -34,7 +34,7 @@ class MemoryStream(Part):
     def tap(
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
-        pick: Callable[[Sequence[JobEvent]], Sequence[int]] | None = None,
+        pick: Pick | None = None,
     ) -> None:
         """Call `sink` on the loop with the events of each write that `pick` picks."""
         self._ledger.log.sink, self._ledger.log.pick = sink, pick

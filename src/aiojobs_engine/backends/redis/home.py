@@ -1,6 +1,6 @@
 """One home of jobs: its scripts, the time they take, and what becomes of the events that they store."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,13 +13,12 @@ from aiojobs_engine.backends.redis.new_jobs import Lanes
 from aiojobs_engine.backends.redis.rows import pack
 from aiojobs_engine.backends.redis.script import load
 from aiojobs_engine.core.envelope import VERSION
-from aiojobs_engine.core.events import JobEvent, decode_events
+from aiojobs_engine.core.events import JobEvent, Pick, pick_events
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.backend import Watch
 from aiojobs_engine.ports.clock import Clock
 
 Sink = Callable[[Sequence[JobEvent]], None]
-Pick = Callable[[Sequence[JobEvent]], Sequence[int]]
 
 _WATCHES = 64
 _BOOT_MS = 2**44
@@ -80,12 +79,12 @@ class Home:
         self._known: dict[str, Lane] = {}
         self._watched: dict[Watch, tuple[int, list[tuple[str, str, str]]]] = {}
 
-    async def run(self, name: str, request: object = None, bodies: Sequence[bytes] = ()) -> Any:
+    def run(self, name: str, request: object = None, bodies: Sequence[bytes] = ()) -> Awaitable[Any]:
         """The reply of the script `name`."""
         now, elapsed = self._times.now()
         tell = 0 if self.sink is None else 1
         arguments = (now, elapsed, self._max_events, tell, pack(request), *bodies)
-        return await self.client.call(load(name), (self.key,), arguments)
+        return self.client.call(load(name), (self.key,), arguments)
 
     async def write(self, name: str, request: object, bodies: Sequence[bytes] = ()) -> Any:
         """The reply of a script that begins its answer with the entry of its events, without that."""
@@ -103,9 +102,8 @@ class Home:
         place, body = entry
         if not body:
             return
-        events: Sequence[JobEvent] = decode_events(body, _ids(place.decode(), len(body), self.ending))
-        if self.pick is not None:
-            events = [events[index] for index in self.pick(events)]
+        entry_id = place.decode()
+        events = pick_events(body, self.pick, lambda index: f"{entry_id}-{index}{self.ending}")
         if events:
             self.sink(events)
 
@@ -128,10 +126,6 @@ class Home:
         """Take in all lanes, as names and JSON in turn."""
         self._known = {name.decode(): _lane(text) for name, text in zip(lanes[::2], lanes[1::2], strict=True)}
         self._watched = {}
-
-
-def _ids(place: str, most: int, ending: str) -> Iterator[str]:
-    return (f"{place}-{index}{ending}" for index in range(most))
 
 
 def instant(value: bytes) -> Instant:

@@ -12,7 +12,7 @@ from aiojobs_engine.backends.sqlite.transaction import Transaction
 from aiojobs_engine.backends.sqlite.wake import Kind, Listeners
 from aiojobs_engine.backends.sqlite.writer import Writer
 from aiojobs_engine.core.errors import BackendClosed, ForkedEngineError
-from aiojobs_engine.core.events import JobEvent
+from aiojobs_engine.core.events import JobEvent, Pick
 from aiojobs_engine.ports.clock import Clock, Wake
 
 _POLL_SECONDS = 1.0
@@ -30,7 +30,7 @@ class Part:
     _reader: Reader | None
     _pid: int
     _sink: Callable[[Sequence[JobEvent]], None] | None
-    _pick: Callable[[Sequence[JobEvent]], Sequence[int]] | None
+    _pick: Pick | None
 
     async def _write(self, run: Callable[[Transaction], _T], weight: int = 1) -> _T:
         """Run an operation in the writer's transaction; to be cancelled leaves it to run to its end."""

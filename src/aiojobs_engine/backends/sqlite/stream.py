@@ -8,7 +8,7 @@ import msgspec
 from aiojobs_engine.backends.sqlite.base import Part
 from aiojobs_engine.backends.sqlite.transaction import EVENTS_PER_ROW, Transaction
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.events import JobEvent, StoredEvent, decode_events
+from aiojobs_engine.core.events import JobEvent, Pick, StoredEvent, decode_events
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.stream import Place
 
@@ -62,7 +62,7 @@ class SqliteStream(Part):
     def tap(
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
-        pick: Callable[[Sequence[JobEvent]], Sequence[int]] | None = None,
+        pick: Pick | None = None,
     ) -> None:
         """Call `sink` on the loop with the events of each write that `pick` picks."""
         self._sink, self._pick = sink, pick

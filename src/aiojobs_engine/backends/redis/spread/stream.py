@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from aiojobs_engine.backends.redis.spread.routes import Routes, together
 from aiojobs_engine.backends.redis.stream import SKEW_MS, Entries
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.events import JobEvent, StoredEvent
+from aiojobs_engine.core.events import JobEvent, Pick, StoredEvent
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.stream import Place
 
@@ -79,7 +79,7 @@ class SpreadStream(Routes):
     def tap(
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
-        pick: Callable[[Sequence[JobEvent]], Sequence[int]] | None = None,
+        pick: Pick | None = None,
     ) -> None:
         """Call `sink` on the loop with the events of each write in a home that `pick` picks."""
         for store in self._stores:
