@@ -89,12 +89,17 @@ class EventBus:
         self._by_class.clear()
         self._derived = [mailbox for mailbox in self._mailboxes if JobStatusUpdated in mailbox.classes]
 
-    def pick(self, events: Sequence[JobEvent]) -> Sequence[int]:
-        """The positions of the events that any listener may want, rising."""
+    @property
+    def pick(self) -> Pick | None:
+        """Picks the events that any of the present listeners may want; None where that is each."""
         if self._derived:
-            return range(len(events))
-        picked = [mailbox.pick(events) for mailbox in self._mailboxes]
-        return picked[0] if len(picked) == 1 else sorted({index for part in picked for index in part})
+            return None
+        if len(self._mailboxes) == 1:  # most programs have the log alone
+            return self._mailboxes[0].pick
+        return self._pick
+
+    def _pick(self, events: Sequence[JobEvent]) -> Sequence[int]:
+        return sorted({index for mailbox in self._mailboxes for index in mailbox.pick(events)})
 
     def publish(self, events: Sequence[JobEvent]) -> None:
         """Queue events for those who want them; never waits, never raises."""
@@ -146,6 +151,7 @@ class _Mailbox:
         self._threads: CapacityLimiter | None = None
         self.classes = subscription.classes
         self.matches = subscription.matches
+        self.pick = subscription.pick or self._pick
         self.name = subscription.name
         self.task: asyncio.Task[None] | None = None
         self._dropped = 0
@@ -155,9 +161,7 @@ class _Mailbox:
     def load(self) -> ListenerLoad:
         return ListenerLoad(dropped=self._dropped, waiting=len(self._events), failed=dict(self._failed))
 
-    def pick(self, events: Sequence[JobEvent]) -> Sequence[int]:
-        if self._subscription.pick is not None:
-            return self._subscription.pick(events)
+    def _pick(self, events: Sequence[JobEvent]) -> Sequence[int]:
         return [
             index
             for index, event in enumerate(events)

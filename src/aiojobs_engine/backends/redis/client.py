@@ -10,7 +10,16 @@ from aiojobs_engine.backends.redis.connect import Connector
 from aiojobs_engine.backends.redis.errors import Cut, Refused, Verdict, translated, verdict
 from aiojobs_engine.backends.redis.lines import Lines, ManyServers, OneServer
 from aiojobs_engine.backends.redis.patience import Patience
-from aiojobs_engine.backends.redis.script import Argument, Call, Command, Request, Script, key_of, words_of
+from aiojobs_engine.backends.redis.script import (
+    Argument,
+    Call,
+    Command,
+    Request,
+    Script,
+    key_of,
+    words_of,
+    words_of_call,
+)
 from aiojobs_engine.backends.redis.wire import Wire
 from aiojobs_engine.core.errors import BackendClosed, ConfigError, ForkedEngineError
 from aiojobs_engine.ports.clock import Clock
@@ -90,19 +99,18 @@ class Client:
 
     async def call(self, script: Script, keys: Sequence[bytes | str], args: Sequence[Argument] = ()) -> Any:
         """The reply of one script; see `send`."""
-        request = Call(script, keys, args)
         wire = self._opened().ready(keys[0] if keys else None)
         if wire is not None:
             self.commands += 1
             self.round_trips += 1
-            replies = await wire.send((self.words(request),))
+            replies = await wire.send((words_of_call(script, keys, args, is_guarded=self._is_guarded),))
             if not isinstance(replies, Cut):
                 reply = replies[0]
                 if not isinstance(reply, Refused):
                     return reply
                 if verdict(reply) is Verdict.FATAL:
                     raise translated(reply, self.address.shown) from reply
-        return (await self.send((request,)))[0]
+        return (await self.send((Call(script, keys, args),)))[0]
 
     def tell(self, script: Script, keys: Sequence[bytes | str], args: Sequence[Argument] = ()) -> None:
         """Send a script once, without waiting for what it answers; it may be lost."""

@@ -1,6 +1,6 @@
 """One home of jobs: its scripts, the time they take, and what becomes of the events that they store."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -79,12 +79,12 @@ class Home:
         self._known: dict[str, Lane] = {}
         self._watched: dict[Watch, tuple[int, list[tuple[str, str, str]]]] = {}
 
-    async def run(self, name: str, request: object = None, bodies: Sequence[bytes] = ()) -> Any:
+    def run(self, name: str, request: object = None, bodies: Sequence[bytes] = ()) -> Awaitable[Any]:
         """The reply of the script `name`."""
         now, elapsed = self._times.now()
         tell = 0 if self.sink is None else 1
         arguments = (now, elapsed, self._max_events, tell, pack(request), *bodies)
-        return await self.client.call(load(name), (self.key,), arguments)
+        return self.client.call(load(name), (self.key,), arguments)
 
     def tell(self, name: str, request: object) -> None:
         """Run the script `name` once, if the server can be reached at once; what it does is only a hint."""

@@ -62,7 +62,8 @@ class Line:
     async def reach(self, node: Node | None = None, *, is_primary_of_sentinels: bool = False) -> Wire:
         """The open wire to `node`; to the primary that the Sentinels name when told so."""
         if self.wire is not None and self.wire.is_open:
-            return await _with_room(self.wire)
+            await self.wire.wait_room()
+            return self.wire
         failures = self._failures
         async with self._lock:
             if self.wire is not None and self.wire.is_open:
@@ -99,12 +100,6 @@ class Line:
         return wire
 
 
-async def _with_room(wire: Wire) -> Wire:
-    if not wire.has_room:
-        await wire.wait_room()
-    return wire
-
-
 class OneServer:
     """All keys are on the primary."""
 
@@ -118,7 +113,7 @@ class OneServer:
     def ready(self, key: Key) -> Wire | None:  # noqa: ARG002 - any key
         """The open wire, if there is one with room."""
         wire = self._line.wire
-        return wire if wire is not None and wire.is_open and wire.has_room else None
+        return wire if wire is not None and wire.is_ready else None
 
     async def place(self, key: Key) -> Wire:  # noqa: ARG002 - any key
         """The open wire."""
@@ -164,7 +159,7 @@ class ManyServers:
         node = self._slots[_slot(key)]
         line = None if node is None else self._lines.get(node)
         wire = None if line is None else line.wire
-        return wire if wire is not None and wire.is_open and wire.has_room else None
+        return wire if wire is not None and wire.is_ready else None
 
     async def place(self, key: Key) -> Wire:
         """The wire to the slot's server."""

@@ -75,12 +75,25 @@ def words_of(request: Request, *, in_full: bool, is_guarded: bool = False) -> tu
     if isinstance(request, Command):
         return tuple(request.words)
     script, keys, args = request
-    if is_guarded and keys:
-        first = keys[0]
-        keys = (*keys, (first.encode() if isinstance(first, str) else first) + _GUARD)
-    if in_full:
-        return ("EVAL", script.source, len(keys), *keys, *args)
+    if not in_full:
+        return words_of_call(script, keys, args, is_guarded=is_guarded)
+    keys = _guarded(keys) if is_guarded else keys
+    return ("EVAL", script.source, len(keys), *keys, *args)
+
+
+def words_of_call(
+    script: Script, keys: Sequence[bytes | str], args: Sequence[Argument], *, is_guarded: bool
+) -> tuple[Argument, ...]:
+    """The command that runs a script which the server has."""
+    keys = _guarded(keys) if is_guarded else keys
     return ("EVALSHA", script.digest, len(keys), *keys, *args)
+
+
+def _guarded(keys: Sequence[bytes | str]) -> Sequence[bytes | str]:
+    if not keys:
+        return keys
+    first = keys[0]
+    return (*keys, (first.encode() if isinstance(first, str) else first) + _GUARD)
 
 
 def key_of(request: Request) -> bytes | str | None:

@@ -71,7 +71,8 @@ class HomeStore(
         """Store new jobs; see the port."""
         if not envelopes:
             return []
-        home, bodies = self._home, list[bytes]()
+        home = self._home
+        bodies: list[bytes] = []
         first: dict[str, Envelope] = {}
         for envelope in envelopes:
             first.setdefault(envelope.id, envelope)

@@ -65,7 +65,11 @@ class _Waiting:
 
 
 class Wire(asyncio.Protocol):
-    """An open connection; `name` is the server's, for messages."""
+    """An open connection; `name` is the server's, for messages.
+
+    Attributes:
+        is_ready: it is open, and what was sent has left this process, all but a little.
+    """
 
     def __init__(
         self, name: str, clock: Clock, timeout: float, on_push: Callable[[Any], None] | None = None
@@ -76,6 +80,8 @@ class Wire(asyncio.Protocol):
             on_push: takes all that comes, which makes this a wire that is only listened to.
         """
         self.name = name
+        self.is_ready = False
+        self._loop = asyncio.get_running_loop()
         self._clock = clock
         self._timeout = timeout
         self._on_push = on_push
@@ -95,6 +101,7 @@ class Wire(asyncio.Protocol):
         self._writer = writer  # kept: a writer that is dropped closes its transport
         self._transport = cast("asyncio.Transport", writer.transport)
         self._transport.set_protocol(self)
+        self.is_ready = True
         if self._transport.is_closing():
             self._break(Cut(f"{self.name} closed the connection"))
 
@@ -102,11 +109,6 @@ class Wire(asyncio.Protocol):
     def is_open(self) -> bool:
         """Can it carry more?"""
         return self._cut is None
-
-    @property
-    def has_room(self) -> bool:
-        """Has what was sent left this process, all but a little?"""
-        return self._room.is_set()
 
     async def wait_room(self) -> None:
         """Return when there is room, or the connection is gone."""
@@ -117,7 +119,7 @@ class Wire(asyncio.Protocol):
 
         The future never raises, so that nobody has to wait for it.
         """
-        future: asyncio.Future[list[Any] | Cut] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[list[Any] | Cut] = self._loop.create_future()
         if self._cut is not None or self._transport is None:
             future.set_result(self._cut or Cut(f"{self.name} is not connected"))
             return future
@@ -165,10 +167,12 @@ class Wire(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The transport holds much that has not left."""
+        self.is_ready = False
         self._room.clear()
 
     def resume_writing(self) -> None:
         """It has left."""
+        self.is_ready = self._cut is None
         self._room.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -198,6 +202,7 @@ class Wire(asyncio.Protocol):
         if self._cut is not None:
             return
         self._cut = cut
+        self.is_ready = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
