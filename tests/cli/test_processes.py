@@ -176,11 +176,11 @@ def test_a_worker_that_can_not_stop_something_leaves(call: Call, spawn: Spawn, h
     with (home / "app.py").open("a") as app:
         app.write(
             "\nimport threading\n\n@engine.job(name='stuck', timeout=0.2)\ndef stuck() -> None:\n"
-            "    threading.Event().wait()\n"
+            "    open('began', 'w').close()\n    threading.Event().wait()\n"
         )
-    job_id = call("dispatch", "app:engine", "stuck").out.strip()
+    call("dispatch", "app:engine", "stuck")
     worker = _worker(spawn, "--drain-timeout", "0.1")
-    until(lambda: _status(call, job_id) == "processing", "the job runs")
+    until((home / "began").exists, "the job runs")
 
     worker.terminate()
 

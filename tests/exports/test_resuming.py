@@ -275,3 +275,18 @@ async def test_a_slow_export_outlives_its_timeout(memory: Engine, tmp_path: Path
 
     status = await ended(memory, slow)
     assert (status.status, status.attempts, status.processed) == (Status.COMPLETED, 2, 4)
+
+
+async def test_an_export_whose_rows_come_slower_later_outlives_its_timeout(memory: Engine) -> None:
+    @memory.exporter("slower", columns=["age"], timeout=500)
+    async def slower(ctx: JobContext) -> AsyncIterator[User]:
+        for n in range(3_100):
+            if n >= 3_000:
+                await ctx.engine.clock.sleep(10)
+            yield User("a", n)
+
+    async with running(memory, slower, seconds=0) as (t, handle):
+        await t.advance(1_200)
+        await t.drain()
+        status = await handle.status()
+    assert (status.status, status.attempts, status.processed) == (Status.COMPLETED, 1, 3_100)

@@ -102,6 +102,21 @@ async def sleeps(ctx: JobContext, seconds: float = 0.0, later: float = 0.0) -> i
     return ctx.token
 
 
+@engine.job(name="lingers", retry=Retry.none())
+async def lingers(ctx: JobContext, seconds: float) -> None:
+    """Take `seconds` from the moment when the worker is told to stop."""
+    log(ctx, "begin")
+    try:
+        while not ctx.stopping:  # noqa: ASYNC110 - a fact of the worker
+            await asyncio.sleep(0.01)
+        log(ctx, "stopping")
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        log(ctx, "cancelled")
+        raise
+    log(ctx, "end")
+
+
 @engine.job(name="swallows", retry=Retry.none())
 async def swallows(ctx: JobContext) -> None:
     """Ignore every cancel."""

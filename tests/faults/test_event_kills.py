@@ -29,16 +29,14 @@ async def test_no_event_of_a_stored_state_is_missing_whenever_its_process_is_kil
     followed: list[JobEvent] = []
     ended = 0
 
-    async def follow() -> None:
+    async def follow(start: str) -> None:
         nonlocal ended
-        async for event in scene.engine.events():
+        async for event in scene.engine.events(after=start):
             followed.append(event)
             ended += isinstance(event, TERMINAL_EVENTS)
 
     async with scene.engine:
-        following = asyncio.get_running_loop().create_task(follow())
-        await scene.until(lambda: not following.done(), "the follower")
-        await asyncio.wait([following], timeout=0.2)
+        following = asyncio.get_running_loop().create_task(follow(await scene.store.tail()))
         job_ids = await scene.dispatch(case_app.sleeps, count=JOBS, seconds=0.02, later=0.02)
         try:
             for number in range(1, KILLS + 1):

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from anyio.lowlevel import checkpoint
 
 from aiojobs_engine import Engine
 from aiojobs_engine.core.errors import LeaseLostError, PayloadError
@@ -368,7 +369,8 @@ async def test_a_run_that_is_cancelled_while_it_waits_leaves_no_process(
     claims = [await _claimed(engine, engine.named("who").job_from_json(b"{}")) for _ in range(2)]
     isolate = _isolate(engine)
     running, waiting = (asyncio.ensure_future(isolate(claim, lambda: None)) for claim in claims)
-    await asyncio.sleep(0.1)
+    await checkpoint()
+    assert isolate._waiting == 1
 
     waiting.cancel()
 

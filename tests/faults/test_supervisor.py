@@ -127,7 +127,6 @@ async def test_stop_now_says_so_and_kills_those_that_do_not_hear(tmp_path: Path)
     second = Supervisor(_command("deaf", deaf), 1, SystemClock())
     running = [asyncio.ensure_future(each.run()) for each in (first, second)]
     await _until(lambda: bool(_seen(listening, "started") and _seen(deaf, "started")), "both run")
-    await asyncio.sleep(0.5)
 
     first.stop_now()
     second.stop_now()
@@ -197,23 +196,25 @@ async def test_cancelling_kills_them(tmp_path: Path) -> None:
 APP = """
 import asyncio
 import os
+from pathlib import Path
 
-from aiojobs_engine import Engine
+from aiojobs_engine import Engine, JobContext
 
 engine = Engine("sqlite:///jobs.db", config={"worker": {"lease": 2.0}})
 
 
 @engine.job(name="who")
-async def who(seconds: float) -> int:
-    open("began", "w").close()  # a listing may come too late to see a job that runs for a second
-    await asyncio.sleep(seconds)
+async def who(ctx: JobContext) -> int:
+    Path(f"{os.getpid()}.began").touch()
+    while len(list(Path().glob("*.began"))) < 2 and not ctx.stopping:
+        await asyncio.sleep(0.01)
     return os.getpid()
 """
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
-    """The directory of a small app."""
+    """The directory of an app whose job ends when two processes have run it, or its own is told to stop."""
     (tmp_path / "app.py").write_text(textwrap.dedent(APP))
     return tmp_path
 
@@ -261,10 +262,7 @@ async def test_several_processes_share_the_work_and_drain_together(
     supervisor = start("worker", "app:engine", "-p", "2", "-c", "1")
     pids = await _workers(app, 2)
     results = await asyncio.gather(
-        *(
-            asyncio.to_thread(_call, app, "dispatch", "app:engine", "who", '{"seconds": 1}', "--wait")
-            for _ in range(2)
-        )
+        *(asyncio.to_thread(_call, app, "dispatch", "app:engine", "who", "--wait") for _ in range(2))
     )
 
     supervisor.terminate()
@@ -281,8 +279,8 @@ async def test_a_killed_worker_is_replaced_and_its_job_runs_again(
 ) -> None:
     supervisor = start("worker", "app:engine", "-p", "1")
     (pid,) = await _workers(app, 1)
-    waiting = start("dispatch", "app:engine", "who", '{"seconds": 1}', "--wait")
-    await _until((app / "began").exists, "it runs")
+    waiting = start("dispatch", "app:engine", "who", "--wait")
+    await _until(lambda: bool(_seen(app, "began")), "it runs")
 
     os.kill(pid, signal.SIGKILL)
     result, _ = waiting.communicate(timeout=BOUND)
@@ -297,8 +295,8 @@ async def test_when_the_supervisor_is_killed_its_workers_drain(
 ) -> None:
     supervisor = start("worker", "app:engine", "-p", "2")
     pids = await _workers(app, 2)
-    waiting = start("dispatch", "app:engine", "who", '{"seconds": 1}', "--wait")
-    await _until((app / "began").exists, "it runs")
+    waiting = start("dispatch", "app:engine", "who", "--wait")
+    await _until(lambda: bool(_seen(app, "began")), "it runs")
 
     supervisor.kill()
 

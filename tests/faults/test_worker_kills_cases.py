@@ -95,7 +95,7 @@ async def test_an_idle_worker_ends_within_a_second_of_sigterm_and_takes_its_row_
 
 @pytest.mark.case("W7")
 async def test_after_sigterm_nothing_begins_and_what_runs_may_end(scene: Scene) -> None:
-    ids = await scene.dispatch(case_app.sleeps, 6, seconds=1.0)
+    ids = await scene.dispatch(case_app.lingers, 6, seconds=1.0)
     worker = scene.worker("-c", "3")
     await scene.until(lambda: len(scene.log(what="begin")) == 3, "three jobs run")
 
@@ -135,12 +135,12 @@ async def test_what_outlasts_the_grace_goes_back_at_once_and_does_not_hold_the_p
 @pytest.mark.case("W9")
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 async def test_a_second_signal_hands_everything_back_within_two_seconds(scene: Scene, second: int) -> None:
-    (job_id,) = await scene.dispatch(case_app.sleeps, seconds=60)
+    (job_id,) = await scene.dispatch(case_app.lingers, seconds=60)
     worker = scene.worker()
     await scene.until(lambda: scene.log(job_id, "begin"), "the job runs")
 
     worker.terminate()
-    await anyio.sleep(0.2)  # the kernel merges two equal signals that wait
+    await scene.until(lambda: scene.log(job_id, "stopping"), "the first is heard: two that wait are one")
     worker.send_signal(second)
     told_at = time.monotonic()
     await scene.ended(worker)
@@ -197,11 +197,12 @@ async def test_the_store_refuses_a_finalize_that_was_held_up_whatever_was_checke
 @pytest.mark.case("W12")
 async def test_the_only_worker_that_stood_still_finishes_once_under_the_current_token(scene: Scene) -> None:
     lease = 0.3
-    (job_id,) = await scene.dispatch(case_app.sleeps, seconds=1.0)
+    (job_id,) = await scene.dispatch(case_app.sleeps, seconds=10 * lease)
     worker = scene.worker(AIOJOBS_WORKER__LEASE=str(lease), AIOJOBS_WORKER__RESCUE_INTERVAL="0.1")
     (begin,) = await scene.until(lambda: scene.log(job_id, "begin"), "the job runs")
 
     worker.send_signal(signal.SIGSTOP)
+    assert not scene.log(job_id, "end")
     await scene.until(lambda: time.monotonic() - begin.at > 10 * lease, "ten leases have passed")
     worker.send_signal(signal.SIGCONT)
     status = await scene.until_status(job_id, Status.COMPLETED)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from aiojobs_engine import ConfigError, Engine, QueueFull, Status
-from tests.engine.tasks import begin
+from tests.engine.tasks import begin, until
 
 QUEUES = {"queues": {"default": {"max_pending": 2}}}
 
@@ -44,6 +44,7 @@ async def test_a_dispatcher_waits_for_room_where_the_queue_says_so(engine: Engin
     async with engine:
         await engine.limits.set("default", max_pending=2, overflow="wait")
         sending = [begin(engine.dispatch("work", n=n)) for n in range(6)]
+        await until(lambda: sum(task.done() for task in sending) == 2)
         done, waiting = await asyncio.wait(sending, timeout=0.3)
         assert (len(done), len(waiting)) == (2, 4)
 

@@ -1,5 +1,6 @@
 """Long loops that go on where they were, kinds of jobs, and progress from threads."""
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -215,11 +216,12 @@ async def test_a_thread_tells_its_progress_and_keeps_its_place(engine: Engine) -
     async with TestEngine(engine, patience=0.05) as t:
         handle = await engine.dispatch(count)
         await t.drain()
-        assert asked.is_set()
+        await asyncio.to_thread(asked.wait)
         seen = await handle.status()
         reads.append((seen.processed, seen.total, seen.message))
         looked.set()
-        await t.drain()
+        while not (await handle.status()).attempts:
+            await t.drain()
         await t.advance(1)
         status = await handle.status()
         assert await handle.result() == 5
@@ -241,15 +243,16 @@ async def test_a_thread_that_is_to_stop_ends_at_its_checkpoint(engine: Engine) -
 
     async with TestEngine(engine, patience=0.05) as t:
         handle = await engine.dispatch(count)
-        await t.drain()
+        while not reached:
+            await t.drain()
         await engine.jobs.pause(handle.id)
         await t.advance(5)
         paused.set()
-        await t.drain()
-        assert (await handle.status()).status is Status.PAUSED
+        while (await handle.status()).status is not Status.PAUSED:
+            await t.drain()
         await engine.jobs.resume(handle.id)
-        await t.drain()
-        assert (await handle.status()).status is Status.COMPLETED
+        while (await handle.status()).status is not Status.COMPLETED:
+            await t.drain()
     assert reached == [0, 1]
 
 

@@ -24,6 +24,7 @@ PAGE = 1000
 _BLOCK = 256 * 1024
 _PAGE_SECONDS = 0.5
 _FAST = 0.01
+_STRIDE = 32  # rows between two looks at the clock, at most: quick ones may be followed by slow ones
 
 
 class PartState(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -96,7 +97,6 @@ class PartWriter:
         self._columns = columns
         self._sink = sink
         self._key = key
-        self._page: list[Any] = []
         self._is_resumed = bool(state.rows)
         self._draft = PartState()
 
@@ -120,7 +120,7 @@ class PartWriter:
         waiting: list[bytes] = []
         size = 0
         look, stride = 1, 1
-        page = self._page = []
+        page: list[Any] = []
         began = looked = watch.monotonic()
         is_due = False
         async for row in self._rows:
@@ -128,9 +128,10 @@ class PartWriter:
             if len(page) < look:
                 continue
             now = watch.monotonic()
-            stride = min(stride * 2, PAGE) if now - looked < _FAST else 1
+            is_slow = now - looked >= _FAST
+            stride = 1 if is_slow else min(stride * 2, _STRIDE)
             look, looked = min(len(page) + stride, PAGE), now
-            is_due = watch.is_checkpoint_due()
+            is_due = (is_slow or len(page) == PAGE) and watch.is_checkpoint_due()
             if len(page) < PAGE and now - began < _PAGE_SECONDS and not is_due:
                 continue
             encoded = self._encoded(page)
@@ -179,16 +180,12 @@ async def from_thread(
     in_thread: Callable[[Callable[[], Any]], Awaitable[Any]], rows: Iterator[Any], clock: Callable[[], float]
 ) -> AsyncGenerator[Any]:
     """The rows of a plain iterator, which runs in threads: as many at once as come in 10 ms."""
-    count = 1
+    are_left = True
     try:
-        while True:
-            began = clock()
-            taken: list[Any] = await in_thread(partial(_taken, rows, count))
+        while are_left:
+            taken, are_left = await in_thread(partial(_taken, rows, clock))
             for row in taken:
                 yield row
-            if len(taken) < count:
-                return
-            count = min(count * 2, PAGE) if clock() - began < _FAST else max(1, count // 2)
     finally:
         close = getattr(rows, "close", None)
         if close is not None:
@@ -196,5 +193,14 @@ async def from_thread(
                 close()
 
 
-def _taken(rows: Iterator[Any], count: int) -> list[Any]:
-    return list(islice(rows, count))
+def _taken(rows: Iterator[Any], clock: Callable[[], float]) -> tuple[list[Any], bool]:
+    """A page of rows, or those that came in 10 ms; and whether there may be more."""
+    taken: list[Any] = []
+    wanted, until = 1, clock() + _FAST
+    while True:
+        taken.extend(islice(rows, wanted - len(taken)))
+        if len(taken) < wanted:
+            return taken, False
+        if wanted == PAGE or clock() >= until:
+            return taken, True
+        wanted = min(wanted * 2, wanted + _STRIDE, PAGE)

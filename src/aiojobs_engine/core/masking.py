@@ -211,10 +211,6 @@ class Masker:
             return MASK
         return self._masked(decoded, depth, [items])
 
-    def is_secret_key(self, key: str) -> bool:
-        """Whether what stands under `key` is a secret."""
-        return self._is_secret_key(key)
-
     def _has_secret_name(self, key: str) -> bool:
         name = _CAMEL.sub("_", key).lower()
         return name in _WHOLE or self._is_secret_name(name) is not None

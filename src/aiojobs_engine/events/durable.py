@@ -35,11 +35,10 @@ class Follower:
 
     Whoever holds the place renews its lease while a call is under way. A call under way when it is to stop
     gets 5 seconds; what it doesn't end by then is told again. A call that raises is repeated, five times in
-    all, with pauses from 1 s on; then its event is passed over, logged and counted.
+    all, with pauses from 1 s on, each of them counted; then its event is passed over and logged.
 
     Attributes:
         name: the place in the stream.
-        passed_over: events that the listener failed on every time.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class Follower:
     ) -> None:
         """Follow on behalf of `holder`, which is unique among all processes."""
         self.name = name
-        self.passed_over = 0
         self._failed: Counter[str] = Counter()
         self._subscription = subscription
         self._stream = stream
@@ -161,7 +159,6 @@ class Follower:
                 if not is_last:
                     logger.warning("durable listener %s failed on %s of job %s, again soon: %s", *what, error)
                     continue
-                self.passed_over += 1
                 logger.exception("durable listener %s gave %s of job %s up", *what)
             return
 

@@ -269,8 +269,11 @@ class Backend(Protocol):
         """
         ...
 
-    async def wait(self, watch: Watch, timeout: float) -> None:
+    async def wait(self, watch: Watch, timeout: float, *, is_idle: bool = False) -> None:
         """Return when the watched queues may have gained work, or after `timeout` seconds.
+
+        `is_idle` says that nothing runs at the watch, so that it will claim without delay: where many wait, a
+        store may wake as many idle ones as there are new jobs, and leave all others to their `timeout`.
 
         Work is also what a rate lets through by now, or a limit whose `closed_until` is over. A hint, never
         a promise; at once when there is work to claim. It takes nothing, so it may be cancelled at any

@@ -77,7 +77,7 @@ class Watcher:
             if limit == 0:
                 await self._slots.wait_free()
             elif await self.look(limit) < limit and not self._is_stopping:
-                await self._store.wait(self._watch, _LONGEST_WAIT)
+                await self._store.wait(self._watch, _LONGEST_WAIT, is_idle=not self._slots.runs)
 
     def quit(self) -> None:
         """Claim no more from now on."""

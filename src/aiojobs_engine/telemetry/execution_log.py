@@ -7,7 +7,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 from anyio import to_thread
@@ -82,14 +82,6 @@ class ExecutionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 ExecutionHandler = Callable[[Sequence[ExecutionRecord]], Awaitable[object]]
 """Takes records in the order of their ends; what it raises is logged, and those records are lost to it."""
-
-
-class History(Protocol):
-    """A handler that can be asked for what it wrote."""
-
-    async def history(self, wanted: Mapping[str, str], limit: int) -> list[ExecutionRecord]:
-        """At most `limit` records whose fields equal all of `wanted`, the newest first."""
-        ...
 
 
 class ExecutionLog:

@@ -109,7 +109,7 @@ class MemoryBackend(MemoryControl, MemoryCron, MemoryExecutions, MemoryLimits, M
         ledger.log.publish()
         return claims
 
-    async def wait(self, watch: Watch, timeout: float) -> None:
+    async def wait(self, watch: Watch, timeout: float, *, is_idle: bool = False) -> None:  # noqa: ARG002 - all are woken
         """Return when the watched queues may have gained work, or after `timeout` seconds."""
         ledger = self._opened()
         deadline = ledger.clock.monotonic() + timeout

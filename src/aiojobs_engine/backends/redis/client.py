@@ -112,6 +112,13 @@ class Client:
                     raise translated(reply, self.address.shown) from reply
         return (await self.send((Call(script, keys, args),)))[0]
 
+    def tell(self, script: Script, keys: Sequence[bytes | str], args: Sequence[Argument] = ()) -> None:
+        """Send a script once, without waiting for what it answers; it may be lost."""
+        wire = None if self._lines is None else self._lines.ready(keys[0])
+        if wire is not None:
+            self.note(1)
+            _ = wire.send((self.words(Call(script, keys, args), in_full=True),))
+
     async def calls(self, calls: Sequence[Call]) -> list[Any]:
         """The replies of many scripts, sent together; see `send`."""
         return await self.send(calls)

@@ -17,7 +17,20 @@ _PAGE = 250
 _LATE_MS = 60_000
 PLAIN = frozenset(
     {
-        *("meta", "jobs", "lanes", "claims", "tally", "limits", "rates", "lines", "again", "turns", "events"),
+        *(
+            "meta",
+            "jobs",
+            "lanes",
+            "claims",
+            "waiting",
+            "tally",
+            "limits",
+            "rates",
+            "lines",
+            "again",
+            "turns",
+            "events",
+        ),
         *("places", "paused", "workers", "types", "crons", "executions", "executed"),
     }
 )

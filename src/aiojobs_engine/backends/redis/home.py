@@ -86,6 +86,12 @@ class Home:
         arguments = (now, elapsed, self._max_events, tell, pack(request), *bodies)
         return self.client.call(load(name), (self.key,), arguments)
 
+    def tell(self, name: str, request: object) -> None:
+        """Run the script `name` once, if the server can be reached at once; what it does is only a hint."""
+        now, elapsed = self._times.now()
+        arguments = (now, elapsed, self._max_events, 0, pack(request))
+        self.client.tell(load(name), (self.key,), arguments)
+
     async def write(self, name: str, request: object, bodies: Sequence[bytes] = ()) -> Any:
         """The reply of a script that begins its answer with the entry of its events, without that."""
         entry, *rest = await self.run(name, request, bodies)

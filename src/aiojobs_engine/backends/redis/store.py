@@ -1,5 +1,6 @@
 """The store in one home: what workers and dispatchers call."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from itertools import count
@@ -63,6 +64,7 @@ class HomeStore(
         """Let `clock` measure how long calls wait."""
         self._home = home
         self._clock = clock
+        self._waiting: set[str] = set()
         self._claim_ids = (f"{secrets.token_hex(8)}-{number:x}" for number in count())
 
     async def enqueue(self, envelopes: Sequence[Envelope]) -> list[Enqueued]:
@@ -104,8 +106,10 @@ class HomeStore(
         home, claim_id = self._home, next(self._claim_ids)
         for _ in range(_TURNS if limit > 0 else 0):
             known, lanes = home.watched(watch)
-            request = (claim_id, watch.worker, limit, ahead, round(lease * 1000), known, lanes)
+            is_known = watch.worker in self._waiting
+            request = (claim_id, watch.worker, limit, ahead, round(lease * 1000), known, lanes, is_known)
             reply = await home.run("claim", request)
+            self._waiting.discard(watch.worker)
             if not reply[0]:
                 home.learn(reply[1])
                 continue
@@ -114,27 +118,40 @@ class HomeStore(
                 return _claims(reply, home.mark)
         return []
 
-    async def wait(self, watch: Watch, timeout: float) -> None:
+    async def wait(self, watch: Watch, timeout: float, *, is_idle: bool = False) -> None:
         """Return when the watched queues may have gained work, or after `timeout` seconds."""
         home = self._home
         deadline = self._clock.monotonic() + timeout
         # in a Cluster messages may come long after what they tell of
         is_prompt = home.client.address.kind != "cluster"
-        async with home.bell.listening([f"{home.prefix}wake"]) as wake:
-            while home.client.is_open:
-                opens_in = await self.claimable_in(watch)
-                left = deadline - self._clock.monotonic()
-                if opens_in == 0 or left <= 0:
-                    return
-                await wake.wait(left if opens_in is None else min(left, opens_in))
-                if is_prompt or self._clock.monotonic() >= deadline:
-                    return  # the claim asks the same, and takes what is there
+        is_known = is_idle and is_prompt
+        channels = [f"{home.prefix}wake", *([f"{home.prefix}wake:{watch.worker}"] if is_known else [])]
+        try:
+            async with home.bell.listening(channels) as wake:
+                while home.client.is_open:
+                    opens_in = await self.claimable_in(watch, is_known=is_known)
+                    left = deadline - self._clock.monotonic()
+                    if opens_in == 0 or left <= 0:
+                        return
+                    await wake.wait(left if opens_in is None else min(left, opens_in))
+                    if is_prompt or self._clock.monotonic() >= deadline:
+                        return  # the claim asks the same, and takes what is there
+        except asyncio.CancelledError:
+            if is_known:
+                self._waiting.discard(watch.worker)
+                home.tell("stop_waiting", watch.worker)
+            raise
 
-    async def claimable_in(self, watch: Watch) -> float | None:
-        """Seconds until a claim would find something, 0 when it would now, None when time brings nothing."""
-        home = self._home
+    async def claimable_in(self, watch: Watch, *, is_known: bool = False) -> float | None:
+        """Seconds until a claim would find something, 0 when it would now, None when time brings nothing.
+
+        A watch that `is_known` is woken for one new job among many, until its next claim.
+        """
+        home, worker = self._home, watch.worker if is_known else False
+        if is_known:
+            self._waiting.add(watch.worker)
         while True:
-            is_claimable, opens_in = await home.run("waiting", home.watched(watch))
+            is_claimable, opens_in = await home.run("waiting", (*home.watched(watch), worker))
             if is_claimable < 0:
                 home.learn(opens_in)
             elif is_claimable:

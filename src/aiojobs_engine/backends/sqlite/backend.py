@@ -165,7 +165,7 @@ class SqliteBackend(
             return []
         return await self._write(lambda tx: claim(tx, watch, limit, lease, ahead), limit)
 
-    async def wait(self, watch: Watch, timeout: float) -> None:
+    async def wait(self, watch: Watch, timeout: float, *, is_idle: bool = False) -> None:  # noqa: ARG002 - all are woken
         """Return when the watched queues may have gained work, or after `timeout` seconds."""
         self._writing()
         self._listen("jobs")

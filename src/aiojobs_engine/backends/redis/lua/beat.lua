@@ -14,4 +14,5 @@ for index = 1, #known, 2 do
 end
 send('HDEL', key, gone)
 send('HDEL', P .. 'claims', gone)
+send('HDEL', P .. 'waiting', gone)
 return false

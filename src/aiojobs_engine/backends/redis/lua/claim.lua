@@ -2,11 +2,13 @@
 --[[ Leases pending jobs in claim order, with their `JobStarted`; those past their time expire first.
 
 Uses base, then ledger, limits, flow, kin.
-Request  {claim id, worker, limit, ahead, lease in ms, number of known lanes, lanes as {lane, queue, type}}
+Request  {claim id, worker, limit, ahead, lease in ms, number of known lanes, lanes as {lane, queue, type},
+         true when the worker waited}
 Returns  {0, all lanes and their JSON} when others are known by now; else
          {1, now, the events' entry, 1 when more may follow, then of each job: place, state or '', body}
 The same claim id again answers with what is still held of the first answer.
 ]]
+if request[8] then redis.call('HDEL', P .. 'waiting', request[2]) end
 local id, worker, limit, ahead, lease, lanes = request[1], request[2], request[3], request[4], request[5], request[7]
 if redis.call('HLEN', P .. 'lanes') ~= request[6] then return {0, redis.call('HGETALL', P .. 'lanes')} end
 

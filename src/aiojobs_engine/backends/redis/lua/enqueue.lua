@@ -49,8 +49,8 @@ local function add_groups(first)
   for lane, entries in pairs(ready) do
     send('ZADD', LANE .. lane, entries)
     count(lane, PENDING, #entries / 2)
+    wake_for(lane, #entries / 2)
   end
-  woke = true
 end
 
 local new = {}

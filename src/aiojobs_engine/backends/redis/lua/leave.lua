@@ -7,4 +7,5 @@ Returns  nothing
 ]]
 redis.call('HDEL', P .. 'workers', request)
 redis.call('HDEL', P .. 'claims', request)
+redis.call('HDEL', P .. 'waiting', request)
 return false

@@ -1,8 +1,8 @@
-#!lua flags=no-writes
+#!lua flags=allow-oom
 --[[ Whether a claim would find something, and when a limit lets more through by itself.
 
 Uses base, ledger, limits, flow.
-Request  {number of known lanes, lanes as {lane, queue, type}}
+Request  {number of known lanes, lanes as {lane, queue, type}, worker that is to be woken for one job among many or false}
 Returns  -1 and all lanes and their JSON when others are known by now; else 1 when it would, else 0, and ms until a
          limit opens, -1 for never
 ]]
@@ -22,5 +22,10 @@ for _, lane in ipairs(request[2]) do
     if ends and tonumber(ends) <= now then return {1, -1} end
     if pass_gate(lane[2], lane[3], state and (cmsgpack.unpack(state)[9] or {}).cost or 1) then return {1, -1} end
   end
+end
+if request[3] then
+  local names = {}
+  for index, lane in ipairs(request[2]) do names[index] = lane[1] end
+  redis.call('HSET', P .. 'waiting', request[3], ',' .. table.concat(names, ',') .. ',')
 end
 return {0, gate.opening and gate.opening - now or -1}

@@ -74,7 +74,7 @@ class SpreadWork(Routes):
             raise trouble
         return claims
 
-    async def wait(self, watch: Watch, timeout: float) -> None:
+    async def wait(self, watch: Watch, timeout: float, *, is_idle: bool = False) -> None:  # noqa: ARG002 - all are woken
         """Return when a home may have gained work, or after `timeout` seconds."""
         deadline = self._clock.monotonic() + timeout
         async with self._bell.listening(self._wakes) as wake:

@@ -93,7 +93,31 @@ end
 
 -- Events in their stored form, written at the end as one entry of the stream; `told_many` are those that stand
 -- together with another one.
-local told, told_many, woke = {}, 0, false
+local told, told_many = {}, 0
+
+-- Whether all workers are to be woken, and jobs that became pending, by lane, for which a few may do.
+local woke, few = false, {}
+
+local function wake_for(lane, number)
+  few[lane] = (few[lane] or 0) + number
+end
+
+-- Wakes an idle worker for each such job, if there are so many.
+local function wake_idle()
+  local known = next(few) and redis.call('HLEN', P .. 'waiting') or 0
+  for lane, wanted in pairs(few) do
+    if known < wanted then return false end
+    local found = redis.call('HRANDFIELD', P .. 'waiting', 4 * wanted, 'WITHVALUES')
+    for index = 1, #found, 2 do
+      if wanted > 0 and string.find(found[index + 1], ',' .. lane .. ',', 1, true) then
+        redis.call('HDEL', P .. 'waiting', found[index])
+        wanted = wanted - redis.call('PUBLISH', P .. 'wake:' .. found[index], '')
+      end
+    end
+    if wanted > 0 then return false end
+  end
+  return true
+end
 
 local function trim(total)
   local last = false
@@ -133,6 +157,6 @@ local function finish()
   for field, by in pairs(tallied) do
     if by ~= 0 and redis.call('HINCRBY', TALLY, field, by) == 0 then redis.call('HDEL', TALLY, field) end
   end
-  if woke then redis.call('PUBLISH', P .. 'wake', '') end
+  if woke or not wake_idle() then redis.call('PUBLISH', P .. 'wake', '') end
   return store_events()
 end

@@ -59,7 +59,7 @@ put_pending = function(job)
     redis.call('ZADD', P .. 'parked:' .. job.x.line, -job.priority, name_of(job))
   else
     redis.call('ZADD', LANE .. job.lane, -job.priority, name_of(job))
-    woke = true
+    wake_for(job.lane, 1)
   end
 end
 

@@ -69,7 +69,7 @@ local function add(jobs, parent, is_reopened, waits)
   for lane, entries in pairs(ready) do
     redis.call('HSETNX', P .. 'lanes', lane, lanes[lane])
     send('ZADD', LANE .. lane, entries)
-    woke = woke or entries.size > 0
+    if entries.size > 0 then wake_for(lane, entries.size / 2) end
     count(lane, PENDING, entries.size / 2)
     count(lane, waits and WAITING or SCHEDULED, entries.others)
   end
