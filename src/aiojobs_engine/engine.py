@@ -149,10 +149,10 @@ class Engine(Declaring, Composing):
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str] | None = None) -> Engine:
-        """The engine that a file configures, `aiojobs.toml` or `pyproject.toml` here when no path is given.
+        """The engine that a file configures: without a path `aiojobs.toml` or `pyproject.toml` here, if any.
 
         Raises:
-            ConfigError: the file is missing or wrong.
+            ConfigError: a file that is named is missing, or one is wrong.
         """
         return cls(config=path)
 

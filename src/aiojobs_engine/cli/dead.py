@@ -180,7 +180,7 @@ def replay_command(
 @dead_command.command("purge")
 @click.argument("target", required=False)
 @filter_options
-@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask; without a terminal nobody is asked.")
 @url_option
 def purge_command(target: str | None, url: str | None, *, yes: bool, **filters: Any) -> None:
     """Remove dead jobs."""

@@ -17,6 +17,12 @@ class WorkFailed(EngineError):
 def told(error: BaseException) -> tuple[str, int]:
     """One line that says what happened and what to do, and the exit code."""
     match error:
+        case click.NoSuchOption(option_name="--url", ctx=click.Context() as ctx) if (
+            "TARGET" in ctx.get_usage()
+        ):
+            needed = f"{ctx.info_name} needs the code at TARGET, so it takes no --url"
+            why = "where the jobs lie is what the engine there says, or AIOJOBS_URL"
+            return f"{needed}; {why}{_where_to_read(error)}", WRONG_USAGE
         case click.UsageError():
             return _line(error.format_message()) + _where_to_read(error), WRONG_USAGE
         case click.ClickException():

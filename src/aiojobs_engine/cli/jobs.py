@@ -98,7 +98,7 @@ def explain_command(arguments: tuple[str, ...], url: str | None, *, as_json: boo
 @jobs_command.command("purge")
 @click.argument("target", required=False)
 @filter_options
-@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask; without a terminal nobody is asked.")
 @url_option
 def purge_command(target: str | None, url: str | None, *, yes: bool, **filters: Any) -> None:
     """Remove jobs that have ended."""

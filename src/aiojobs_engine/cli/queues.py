@@ -65,7 +65,7 @@ def resume_command(arguments: tuple[str, ...], url: str | None) -> None:
 
 @queues_command.command("purge")
 @click.argument("arguments", nargs=-1, metavar="[TARGET] NAME...")
-@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask; without a terminal nobody is asked.")
 @url_option
 def purge_command(arguments: tuple[str, ...], url: str | None, *, yes: bool) -> None:
     """Remove the jobs that wait to start."""
