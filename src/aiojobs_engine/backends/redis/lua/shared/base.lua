@@ -16,7 +16,7 @@ local SCHEDULED, WAITING, PENDING, PROCESSING, PAUSED, RETRYING = 0, 1, 2, 3, 4,
 local COMPLETED, PARTIAL, FAILED, CANCELLED, DISCARDED, EXPIRED = 6, 7, 8, 9, 10, 11
 local NAMES = {[0] = 'scheduled', 'waiting', 'pending', 'processing', 'paused', 'retrying', 'completed',
   'partial', 'failed', 'cancelled', 'discarded', 'expired'}
-local MANY = 4000
+local MANY, LOOKED_AT = 4000, 16
 local HEAD, HEAD_BYTES = '<HHHBc8i4ddd', 43
 
 local clock = redis.call('TIME')
@@ -107,7 +107,7 @@ local function wake_idle()
   local known = next(few) and redis.call('HLEN', P .. 'waiting') or 0
   for lane, wanted in pairs(few) do
     if known < wanted then return false end
-    local found = redis.call('HRANDFIELD', P .. 'waiting', 4 * wanted, 'WITHVALUES')
+    local found = redis.call('HRANDFIELD', P .. 'waiting', math.max(LOOKED_AT, 4 * wanted), 'WITHVALUES')
     for index = 1, #found, 2 do
       if wanted > 0 and string.find(found[index + 1], ',' .. lane .. ',', 1, true) then
         redis.call('HDEL', P .. 'waiting', found[index])
