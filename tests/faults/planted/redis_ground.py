@@ -95,7 +95,6 @@ PATCHES: Sequence[Patch] = (
         "settle",
         {
             "job[1] == PROCESSING and job[2] == token and not": "job[1] == PROCESSING and not",
-            "job[1] ~= PROCESSING or job[2] ~= group[2] or job[9]": "job[1] ~= PROCESSING or job[9]",
             "if not whole or whole.token ~= token or token <= 0 then": "if not whole then",
         },
         "tokens",
@@ -103,7 +102,7 @@ PATCHES: Sequence[Patch] = (
     Patch(
         "attempts counted on lease and on end",
         "claim",
-        {"      start_running(job)\n": "      job.attempts = job.attempts + 1\n      start_running(job)\n"},
+        {"  start_running(job)\n": "  job.attempts = job.attempts + 1\n  start_running(job)\n"},
         "attempts",
     ),
     Patch(
