@@ -2,6 +2,7 @@
 
 import signal
 import time
+from datetime import date
 from pathlib import Path
 
 import anyio
@@ -256,9 +257,11 @@ async def test_a_process_that_ignores_sigterm_is_killed_at_the_deadline_of_its_j
     scene: Scene, tmp_path: Path
 ) -> None:
     place = tmp_path / "pid"
-    (job_id,) = await scene.dispatch(case_app.deaf, place=str(place))
     scene.worker()
+    (first,) = await scene.dispatch(case_app.tomorrow, today=date(2026, 12, 31))
+    await scene.until_status(first, Status.COMPLETED)  # its process stays, and starts no more
 
+    (job_id,) = await scene.dispatch(case_app.deaf, place=str(place))
     pid = int(await scene.until(lambda: place.exists() and place.read_text(), "the process runs"))
     status = await scene.until_status(job_id, Status.FAILED)
 
