@@ -49,12 +49,14 @@ class Wake:
         """Let `clock` measure the timeouts."""
         self._clock = clock
         self._is_set = False
-        self._waiter: asyncio.Future[bool] | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
     def set(self) -> None:
         """Ring; several rings before a `wait` count as one. Only from the loop's own thread."""
         self._is_set = True
-        self._answer(rung=True)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     async def wait(self, seconds: float | None = None) -> bool:
         """True at a ring since the last `wait`, False after `seconds`; None waits for ever.
@@ -77,8 +79,5 @@ class Wake:
                 timer.cancel()
 
     def _time_out(self) -> None:
-        self._answer(rung=False)
-
-    def _answer(self, *, rung: bool) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(rung)
+            self._waiter.set_result(None)

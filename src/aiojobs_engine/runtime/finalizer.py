@@ -77,20 +77,16 @@ class Finalizer:
 
     def put(self, run: Run, outcome: Outcome) -> None:
         """Take the outcome of a run over; it is written as soon as the write under way is done."""
-        if run.span is None:
-            self._take(run, outcome, None)
-        else:
-            self._take(run, outcome, _traced(run.span, self._decided(run, outcome, self._clock.now())))
-
-    def _take(self, run: Run, outcome: Outcome, settlement: Settlement | None) -> None:
+        span = run.span
+        settlement = None if span is None else _traced(span, self._decided(run, outcome, self._clock.now()))
         run.is_finalized = True
         if self._is_timed:
             run.ended_at = self._clock.monotonic()
         self._waiting.append((run, outcome, settlement))
         if not self._is_writing:
             self._wake.set()
-        if run.span is not None:
-            run.span.decided(outcome, settlement)
+        if span is not None:
+            span.decided(outcome, settlement)
 
     @property
     def waiting(self) -> list[Run]:

@@ -194,8 +194,9 @@ class Runs:
             self._slots.release(run)
 
     def _count_time(self, run: Run) -> None:
-        if run.timeout and run.stop is None:
-            self._deadlines.add(run, run.timeout)
+        timeout = run.timeout
+        if timeout and run.stop is None:
+            self._deadlines.add(run, timeout)
 
     async def _quarantine(self, run: Run, isolate: Isolate) -> None:
         try:

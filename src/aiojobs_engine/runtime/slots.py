@@ -107,7 +107,8 @@ class Slots:
         if self._loop is None or self._context is None:  # kept, for asking costs a system call
             self._loop, self._context = asyncio.get_running_loop(), copy_context()
         # not the context of here: that may be of the run whose slot this one takes
-        run.task = self._loop.create_task(self._run(run), context=self._context.copy())
+        # the name is at hand, where asyncio would make one up
+        run.task = self._loop.create_task(self._run(run), name=lease.job_id, context=self._context.copy())
         if run.was_ahead:
             self._begun.append(run)
             self._has_begun.set()

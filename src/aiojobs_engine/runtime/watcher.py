@@ -7,6 +7,8 @@ they run the outcomes of the last ones and the next claim share one write.
 from random import Random
 from typing import Protocol
 
+from anyio.lowlevel import checkpoint
+
 from aiojobs_engine.core.errors import BackendFull, BackendUnavailable
 from aiojobs_engine.ports.backend import Backend, Claim, Watch
 from aiojobs_engine.ports.clock import Clock, Wake
@@ -76,8 +78,10 @@ class Watcher:
             limit = min(self._slots.room, _LARGEST_CLAIM)
             if limit == 0:
                 await self._slots.wait_free()
-            elif await self.look(limit) < limit and not self._is_stopping:
-                await self._store.wait(self._watch, _LONGEST_WAIT, is_idle=not self._slots.runs)
+            elif await self.look(limit) < limit:
+                await checkpoint()  # what came begins before the store is asked for more
+                if not self._is_stopping:
+                    await self._store.wait(self._watch, _LONGEST_WAIT, is_idle=not self._slots.runs)
 
     def quit(self) -> None:
         """Claim no more from now on."""

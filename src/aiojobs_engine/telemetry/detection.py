@@ -32,7 +32,7 @@ def find_tracing(settings: Settings) -> FindTracing:
     """Something that says at any time who makes spans: nobody while the tracer provider is the API's own."""
     if not settings.telemetry.tracing:
         return no_tracing
-    return _Detector(settings)
+    return _detector(settings)
 
 
 def find_collector(settings: Settings) -> MetricsCollector | None:
@@ -113,38 +113,37 @@ def _is_set(signal: str) -> bool:
     return chosen in os.environ or (module is not None and vars(module).get(variable) is not None)
 
 
-class _Detector:
-    """Looks again at each call until there is a provider, since programs set theirs up when they like."""
+def _detector(settings: Settings) -> FindTracing:
+    """Look again at each call until there is a provider, since programs set theirs up when they like."""
+    is_chosen = _CHOSEN in os.environ
+    seen: object = None
+    found: Tracing | None = None
 
-    __slots__ = ("_found", "_is_chosen", "_provider", "_settings")
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._is_chosen = _CHOSEN in os.environ
-        self._provider: object = None
-        self._found: Tracing | None = None
-
-    def __call__(self) -> Tracing | None:
-        if not self._is_chosen:
+    def find() -> Tracing | None:
+        nonlocal seen, found
+        if not is_chosen:
             module = sys.modules.get(_MODULE)
             # what get_tracer_provider would ask first, at a tenth of its price: this runs for every job
             if module is None or vars(module).get(_PROVIDER, module) is None:
                 return None
         provider = _current()
-        if provider is not self._provider:
-            self._provider = provider
-            self._found = None if type(provider).__name__ in _IDLE else self._made()
-        return self._found
+        if provider is not seen:
+            seen = provider
+            found = None if type(provider).__name__ in _IDLE else _made(settings)
+        return found
 
-    def _made(self) -> Tracing:
-        from aiojobs_engine.telemetry.tracing import OtelTracing  # noqa: PLC0415 - only where it is used
+    return find
 
-        telemetry = self._settings.telemetry
-        return OtelTracing(
-            url=self._settings.url,
-            parenting=telemetry.trace_parenting,
-            settlements=telemetry.trace_settlements,
-        )
+
+def _made(settings: Settings) -> Tracing:
+    from aiojobs_engine.telemetry.tracing import OtelTracing  # noqa: PLC0415 - only where it is used
+
+    telemetry = settings.telemetry
+    return OtelTracing(
+        url=settings.url,
+        parenting=telemetry.trace_parenting,
+        settlements=telemetry.trace_settlements,
+    )
 
 
 def _current() -> object:

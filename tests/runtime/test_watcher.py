@@ -1,0 +1,49 @@
+"""What a worker without work asks of its store, and when."""
+
+from typing import Any
+
+from anyio.lowlevel import checkpoint
+
+from aiojobs_engine.backends.memory import MemoryBackend
+from aiojobs_engine.ports.clock import Wake
+from aiojobs_engine.testing.clock import ManualClock
+from tests.runtime.world import World
+
+
+class ToldStore(MemoryBackend):
+    """Notes at each wait what the test says by then, and whether the worker called itself idle."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock=clock)
+        self.begun: list[str] = []
+        self.waits: list[tuple[tuple[str, ...], bool]] = []
+
+    async def wait(self, *args: Any, is_idle: bool = False) -> None:
+        self.waits.append((tuple(self.begun), is_idle))
+        await super().wait(*args, is_idle=is_idle)
+
+
+async def test_a_job_begins_before_the_store_is_asked_for_the_next() -> None:
+    clock = ManualClock()
+    store = ToldStore(clock)
+    world = World(store=store, clock=clock)
+    done = Wake(clock)
+
+    @world.registry.job()
+    async def short() -> None:
+        store.begun.append("short")
+
+    @world.registry.job()
+    async def long() -> None:
+        store.begun.append("long")
+        await done.wait()
+
+    async with world.running():
+        await world.push(short.job())
+        await clock.rest()
+        await world.push(long.job())
+        await clock.rest()
+        done.set()
+        await checkpoint()
+
+    assert store.waits[:3] == [((), True), (("short",), True), (("short", "long"), False)]
