@@ -103,9 +103,9 @@ async def test_without_listeners_the_store_is_not_tapped() -> None:
     taps: list[Any] = []
 
     class Tapped(MemoryBackend):
-        def tap(self, sink: Any, pick: Any = None) -> None:
+        def tap(self, sink: Any, pick: Any = None, classes: Any = (JobEvent,)) -> None:
             taps.append(sink)
-            super().tap(sink, pick)
+            super().tap(sink, pick, classes)
 
     engine = Engine(backend=Tapped(clock=ManualClock()), config=QUIET)
     async with engine:

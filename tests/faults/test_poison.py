@@ -25,6 +25,7 @@ from aiojobs_engine.ports.backend import Claim, Watch
 from aiojobs_engine.runtime.runs import Isolate
 from aiojobs_engine.runtime.settlement import error_info
 from aiojobs_engine.target import load
+from tests.servers.processes import is_alive
 
 BOUND = 60.0
 
@@ -252,13 +253,6 @@ def _isolate(engine: Engine) -> Isolate:
     return isolate
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-
-
 async def _until(is_so: Callable[[], bool], what: str) -> None:
     end = time.monotonic() + BOUND
     while not is_so():
@@ -376,7 +370,7 @@ async def test_a_run_that_is_cancelled_while_it_waits_leaves_no_process(
 
     outcome = await running
     assert isinstance(outcome, Succeeded)
-    assert not _is_alive(outcome.result)
+    assert not is_alive(outcome.result)
     with pytest.raises(asyncio.CancelledError):
         await waiting
 
@@ -443,7 +437,7 @@ async def test_cancelling_kills_the_process_and_all_that_it_started(engine: Engi
 
     with pytest.raises(asyncio.CancelledError):
         await running
-    await _until(lambda: not any(map(_is_alive, pids)), "they end")
+    await _until(lambda: not any(map(is_alive, pids)), "they end")
 
 
 async def test_a_lease_that_was_lost_is_told(engine: Engine) -> None:

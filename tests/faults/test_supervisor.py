@@ -16,6 +16,7 @@ import pytest
 
 from aiojobs_engine.runtime.supervisor import Command, Supervisor
 from aiojobs_engine.runtime.system_clock import SystemClock
+from tests.servers.processes import is_alive
 
 BOUND = 20.0
 
@@ -81,14 +82,6 @@ async def _until(is_so: Callable[[], bool], what: str) -> None:
     while not is_so():
         assert time.monotonic() < end, f"{what} within {BOUND} s"
         await asyncio.sleep(0.02)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 async def test_it_ends_when_all_have_ended_in_good_order(tmp_path: Path) -> None:
@@ -190,7 +183,7 @@ async def test_cancelling_kills_them(tmp_path: Path) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert [pid for pid in pids if _is_alive(pid)] == []
+    assert [pid for pid in pids if is_alive(pid)] == []
 
 
 APP = """
@@ -271,7 +264,7 @@ async def test_several_processes_share_the_work_and_drain_together(
     assert set(results) == set(pids)
     assert supervisor.returncode == 0
     assert "stopped after 2 runs" in said
-    assert [pid for pid in pids if _is_alive(pid)] == []
+    assert [pid for pid in pids if is_alive(pid)] == []
 
 
 async def test_a_killed_worker_is_replaced_and_its_job_runs_again(
@@ -301,7 +294,7 @@ async def test_when_the_supervisor_is_killed_its_workers_drain(
     supervisor.kill()
 
     result, _ = waiting.communicate(timeout=BOUND)
-    await _until(lambda: not any(map(_is_alive, pids)), "the workers end")
+    await _until(lambda: not any(map(is_alive, pids)), "the workers end")
     assert int(result) in pids
     assert _call(app, "workers", "app:engine", "--json") == []
 

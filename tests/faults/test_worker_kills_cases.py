@@ -1,8 +1,8 @@
 """W: real workers that are killed, stopped and told to end, on an SQLite file."""
 
-import os
 import signal
 import time
+from datetime import date
 from pathlib import Path
 
 import anyio
@@ -10,6 +10,7 @@ import pytest
 
 from aiojobs_engine.core.state import Status
 from tests.faults.case_processes import BOUND, RESCUE, Scene, T, case_app, opened
+from tests.servers.processes import is_alive
 
 
 @pytest.mark.case("W1")
@@ -256,21 +257,15 @@ async def test_a_process_that_ignores_sigterm_is_killed_at_the_deadline_of_its_j
     scene: Scene, tmp_path: Path
 ) -> None:
     place = tmp_path / "pid"
-    (job_id,) = await scene.dispatch(case_app.deaf, place=str(place))
     scene.worker()
+    (first,) = await scene.dispatch(case_app.tomorrow, today=date(2026, 12, 31))
+    await scene.until_status(first, Status.COMPLETED)  # its process stays, and starts no more
 
+    (job_id,) = await scene.dispatch(case_app.deaf, place=str(place))
     pid = int(await scene.until(lambda: place.exists() and place.read_text(), "the process runs"))
     status = await scene.until_status(job_id, Status.FAILED)
 
     assert (status.attempts, status.crashes) == (1, 0)
     assert status.error is not None
     assert status.error.type == "timeout"
-    await scene.until(lambda: not _is_alive(pid), "the process is gone", bound=2)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    await scene.until(lambda: not is_alive(pid), "the process is gone", bound=2)

@@ -21,6 +21,7 @@ from aiojobs_engine import (
     kinds,
 )
 from aiojobs_engine.runtime.registry import JobRegistry
+from tests.servers.processes import is_alive
 
 SH = "/bin/sh"
 
@@ -201,7 +202,7 @@ async def test_a_cancel_ends_the_whole_group(engine: Engine, tmp_path: Path) -> 
             pass
 
     for name in ("one", "two"):
-        assert not _is_alive(int((tmp_path / name).read_text()))
+        assert not is_alive(int((tmp_path / name).read_text()))
 
 
 @pytest.mark.case("X10")
@@ -211,7 +212,7 @@ async def test_what_a_program_leaves_behind_is_ended_with_it(engine: Engine, tmp
         result = await _outcome(engine, "shell", argv=[path])
 
     assert result.stdout == "done\n"
-    assert not _is_alive(int((tmp_path / "left").read_text()))
+    assert not is_alive(int((tmp_path / "left").read_text()))
 
 
 @pytest.mark.case("X10")
@@ -291,14 +292,6 @@ async def test_a_listener_that_fails_or_says_no_fails_the_attempt(engine: Engine
         for event, said in (("no", "answered False"), ("one", "not today"), ("both", "2 listeners")):
             with pytest.raises(JobFailedError, match=said):
                 await _outcome(engine, "event", event=event)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.case("X10")

@@ -90,6 +90,13 @@ class EventBus:
         self._derived = [mailbox for mailbox in self._mailboxes if JobStatusUpdated in mailbox.classes]
 
     @property
+    def classes(self) -> tuple[type[JobEvent], ...]:
+        """Those that the present listeners want."""
+        if self._derived:
+            return (JobEvent,)
+        return tuple({kind for mailbox in self._mailboxes for kind in mailbox.classes})
+
+    @property
     def pick(self) -> Pick | None:
         """Picks the events that any of the present listeners may want; None where that is each."""
         if self._derived:

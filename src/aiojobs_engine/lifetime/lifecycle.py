@@ -87,7 +87,7 @@ class Lifecycle:
         session = self.door.session
         if session is not None:
             session.bus.add(subscription)
-            session.store.tap(session.bus.publish, session.bus.pick)
+            _tap(session.store, session.bus)
 
     async def enter(self) -> None:
         """Open, or count one more user of what is open.
@@ -140,7 +140,7 @@ class Lifecycle:
         for subscription in [*self.listeners, *([log] if log else [])]:
             bus.add(subscription)
         if bus.is_heard:
-            store.tap(bus.publish, bus.pick)
+            _tap(store, bus)
         self.door.session = Session(
             store,
             storage=storage,
@@ -162,6 +162,10 @@ class Lifecycle:
             finally:
                 self.door.session, self._depth = None, 0
                 await session.close()
+
+
+def _tap(store: Store, bus: EventBus) -> None:
+    store.tap(bus.publish, bus.pick, bus.classes)
 
 
 def checked_store(backend: object) -> Store:

@@ -58,10 +58,12 @@ class EventStream(Protocol):
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
         pick: Pick | None = None,
+        classes: tuple[type[JobEvent], ...] = (JobEvent,),
     ) -> None:
         """Call `sink` on the loop with the events that this process stored, in order, after each write.
 
         With `pick` only with those whose positions it answers, rising; it sees every write, before the events
-        have their ids, so it must be quick. None as the sink ends it.
+        have their ids, so it must be quick. A write that stores none of `classes` may be kept from both. None
+        as the sink ends it.
         """
         ...

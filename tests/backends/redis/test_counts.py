@@ -1,12 +1,13 @@
 """What a batch costs in commands and round trips, which no noise of the machine hides."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 
 from aiojobs_engine.backends.redis import RedisBackend
 from aiojobs_engine.backends.redis.address import read_address
+from aiojobs_engine.core.events import JobCancelled, JobEvent
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.runtime.task_group import start
@@ -74,6 +75,21 @@ async def test_a_batch_is_one_command_and_few_on_the_server(stage: Stage, server
     sent, trips, inside = costs.look()
     assert (sent, trips) == (1, 1)
     assert inside < FEW
+
+
+async def test_new_jobs_are_read_from_no_answer_where_nobody_wants_to_hear_of_them(stage: Stage) -> None:
+    seen: list[type[JobEvent]] = []
+
+    def pick(events: Sequence[JobEvent]) -> list[int]:
+        seen.extend(map(type, events))
+        return []
+
+    stage.backend.tap(print, pick, (JobCancelled,))
+    await stage.put("a", "b")
+    assert seen == []
+
+    await stage.backend.cancel(["a"])
+    assert seen == [JobCancelled]
 
 
 async def test_a_bound_costs_two_commands_for_a_batch_and_none_where_there_is_none(

@@ -35,6 +35,7 @@ class MemoryStream(Part):
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
         pick: Pick | None = None,
+        classes: tuple[type[JobEvent], ...] = (JobEvent,),  # noqa: ARG002 - the events are at hand
     ) -> None:
         """Call `sink` on the loop with the events of each write that `pick` picks."""
         self._ledger.log.sink, self._ledger.log.pick = sink, pick

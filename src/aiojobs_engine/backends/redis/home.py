@@ -51,6 +51,7 @@ class Home:
         mark: what stands above the places of its jobs in leases: the number of the home.
         ending: what ends the ids of its events: nothing in the first home, `-` and its number in others.
         changes: how many answers to this process told of a change.
+        hears_of_new: the sink wants to hear of new jobs.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Home:
         self.changes = 0
         self.sink: Sink | None = None
         self.pick: Pick | None = None
+        self.hears_of_new = True
         self._times = times
         self._max_events = max_events
         self._known: dict[str, Lane] = {}
@@ -98,12 +100,12 @@ class Home:
         self.told(entry)
         return rest[0] if len(rest) == 1 else rest
 
-    def told(self, entry: Sequence[bytes] | None) -> None:
-        """Hand the events of an entry of the stream to the tap."""
+    def told(self, entry: Sequence[bytes] | None, *, is_all_new: bool = False) -> None:
+        """Hand the events of an entry of the stream to the tap; `is_all_new` when each is a `JobCreated`."""
         if not entry:
             return
         self.changes += 1
-        if self.sink is None:
+        if self.sink is None or (is_all_new and not self.hears_of_new):
             return
         place, body = entry
         if not body:

@@ -78,7 +78,7 @@ class HomeStore(
             first.setdefault(envelope.id, envelope)
         jobs = encoded_jobs(first.values(), home.lanes, bodies)
         entry, replies, *missing = await home.run("enqueue", jobs, bodies)
-        home.told(entry)
+        home.told(entry, is_all_new=replies == 1)
         if replies == 1 and len(first) == len(envelopes):
             return [Enqueued(envelope.id, created=True) for envelope in envelopes]
         if missing:

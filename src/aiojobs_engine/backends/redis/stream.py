@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from aiojobs_engine.backends.redis.part import Part
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.events import JobEvent, Pick, StoredEvent, decode_events
+from aiojobs_engine.core.events import JobCreated, JobEvent, Pick, StoredEvent, decode_events
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.stream import Place
@@ -96,9 +96,11 @@ class RedisStream(Part):
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
         pick: Pick | None = None,
+        classes: tuple[type[JobEvent], ...] = (JobEvent,),
     ) -> None:
         """Call `sink` on the loop with the events of each write that `pick` picks."""
         self._home.sink, self._home.pick = sink, pick
+        self._home.hears_of_new = issubclass(JobCreated, classes)
 
 
 def parsed(cursor: str) -> Spot:

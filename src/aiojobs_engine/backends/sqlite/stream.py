@@ -63,6 +63,7 @@ class SqliteStream(Part):
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
         pick: Pick | None = None,
+        classes: tuple[type[JobEvent], ...] = (JobEvent,),  # noqa: ARG002 - the events are at hand
     ) -> None:
         """Call `sink` on the loop with the events of each write that `pick` picks."""
         self._sink, self._pick = sink, pick

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.events import JobEvent
+from aiojobs_engine.core.events import JobCancelled, JobEvent, JobStarted
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.ports.backend import Store
 from aiojobs_engine.testing.conformance.contract import Contract
@@ -172,6 +172,18 @@ class EventContract(Contract):
 
         assert seen == [3, 1]
         assert tapped == [event for event in await stage.events() if event.job_id == "b"]
+
+    async def test_a_tap_gets_every_event_of_its_classes(self, stage: Stage) -> None:
+        tapped: list[JobEvent] = []
+        stage.backend.tap(tapped.extend, None, (JobStarted, JobCancelled))
+
+        await stage.put("a", "b")
+        await stage.take(1)
+        await stage.put("c")
+        await stage.backend.cancel(["b"])
+
+        found = [event for event in tapped if isinstance(event, JobStarted | JobCancelled)]
+        assert [(type(event), event.job_id) for event in found] == [(JobStarted, "a"), (JobCancelled, "b")]
 
     async def test_a_tap_can_be_taken_off(self, stage: Stage) -> None:
         tapped: list[JobEvent] = []

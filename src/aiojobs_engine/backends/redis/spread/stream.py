@@ -80,10 +80,11 @@ class SpreadStream(Routes):
         self,
         sink: Callable[[Sequence[JobEvent]], None] | None,
         pick: Pick | None = None,
+        classes: tuple[type[JobEvent], ...] = (JobEvent,),
     ) -> None:
         """Call `sink` on the loop with the events of each write in a home that `pick` picks."""
         for store in self._stores:
-            store.tap(sink, pick)
+            store.tap(sink, pick, classes)
 
     async def _fence(self, spot: Spot, clocks: Sequence[int]) -> None:
         """Let nothing be stored before a place any more."""
