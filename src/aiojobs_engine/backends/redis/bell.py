@@ -1,4 +1,4 @@
-"""A connection of its own that only wakes: it carries no data and takes nothing, so all of it may be lost."""
+"""A connection of its own that only wakes: it takes nothing, so all that it carries may be lost."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
@@ -28,6 +28,7 @@ class Bell:
         self._asked: set[bytes] = set()
         self._heard: set[bytes] = set()
         self._pulses: dict[bytes, int] = {}
+        self._letters: dict[bytes, bytes] = {}
         self._wire: Wire | None = None
         self._refused: Refused | None = None
         self._lock = asyncio.Lock()
@@ -55,6 +56,10 @@ class Bell:
     def pulse(self, channel: bytes) -> int | None:
         """A number that changes when something is published there; None while nobody would notice."""
         return self._pulses.get(channel, 0) if channel in self._heard else None
+
+    def letter(self, channel: str) -> bytes | None:
+        """The last message on `channel` that said something, once; None when there was none."""
+        return self._letters.pop(channel.encode(), None)
 
     def ring(self) -> None:
         """Wake all who listen."""
@@ -110,7 +115,9 @@ class Bell:
 
     def _take(self, pushed: Any) -> None:
         match pushed:
-            case [b"message", bytes(channel), _]:
+            case [b"message", bytes(channel), bytes(letter)]:
+                if letter:
+                    self._letters[channel] = letter
                 self._ring(channel)
             case [b"subscribe", bytes(channel), _]:
                 self._heard.add(channel)

@@ -44,7 +44,7 @@ first: the number of homes, durable places, job types. Workers are in all, for t
                                     one without events is a fence
     aiojobs:{*}:places      hash    name -> MessagePack of holder, end of lease, cursor  nobody
     aiojobs:{*}:paused      set     paused queues                                        resume_queue
-    aiojobs:{*}:waiting     hash    idle worker -> the lanes that it waits for           claim, leave, beat
+    aiojobs:{*}:waiting     hash    idle worker -> its next claim and its lanes          claim, leave, beat
     aiojobs:{*}:workers     hash    worker -> its record as JSON                         leave, beat
     aiojobs:{*}:types       hash    name -> its record as JSON                           nobody
     aiojobs:{*}:crons       hash    name -> entry and its state                          remove_crons
@@ -55,7 +55,7 @@ first: the number of homes, durable places, job types. Workers are in all, for t
                                     and job, type or cron entry, then a byte of 0 and the run
 
 Scripts publish on the channels `…:wake`, when jobs became claimable, on `…:wake:WORKER` for one idle worker
-instead, and on `…:told`, when events were stored.
+instead, with the job that it is handed if any, and on `…:told`, when events were stored.
 
 A *place* is a job's rank in the order of acceptance, and its address: 16 digits, each given once. They begin
 at the microsecond of the first job, so that a server that forgot all gives none of them again. The *name* of

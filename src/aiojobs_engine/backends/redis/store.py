@@ -12,6 +12,7 @@ from aiojobs_engine.backends.redis.control import RedisControl
 from aiojobs_engine.backends.redis.cron import RedisCron
 from aiojobs_engine.backends.redis.examiner import RedisExaminer
 from aiojobs_engine.backends.redis.executions import RedisExecutions
+from aiojobs_engine.backends.redis.handover import Letter, Waiting
 from aiojobs_engine.backends.redis.home import Home
 from aiojobs_engine.backends.redis.inspector import RedisInspector
 from aiojobs_engine.backends.redis.keys import PLACE
@@ -30,7 +31,7 @@ from aiojobs_engine.backends.redis.rows import (
 )
 from aiojobs_engine.backends.redis.settlements import encoded_settlements
 from aiojobs_engine.backends.redis.stream import RedisStream
-from aiojobs_engine.core.envelope import Envelope, is_same_job
+from aiojobs_engine.core.envelope import Envelope, decode_envelope, is_same_job
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.core.status import Counters
 from aiojobs_engine.ports.backend import (
@@ -64,8 +65,7 @@ class HomeStore(
         """Let `clock` measure how long calls wait."""
         self._home = home
         self._clock = clock
-        self._waiting: set[str] = set()
-        self._claim_ids = (f"{secrets.token_hex(8)}-{number:x}" for number in count())
+        self._waiting = Waiting(home, (f"{secrets.token_hex(8)}-{number:x}" for number in count()))
 
     async def enqueue(self, envelopes: Sequence[Envelope]) -> list[Enqueued]:
         """Store new jobs; see the port."""
@@ -103,13 +103,19 @@ class HomeStore(
 
     async def claim(self, watch: Watch, limit: int, lease: float, ahead: int = 0) -> list[Claim]:
         """Lease pending jobs in claim order; see the port."""
-        home, claim_id = self._home, next(self._claim_ids)
-        for _ in range(_TURNS if limit > 0 else 0):
+        if limit <= 0:
+            return []
+        home, worker, waiting = self._home, watch.worker, self._waiting
+        letter = waiting.take(worker)
+        if letter is not None:
+            home.told((letter.entry.encode(), letter.events.encode()))
+            return [_handed_over(letter, home.mark)]
+        claim_id, has_waited = waiting.begin(worker, round(lease * 1000))
+        for _ in range(_TURNS):
             known, lanes = home.watched(watch)
-            is_known = watch.worker in self._waiting
-            request = (claim_id, watch.worker, limit, ahead, round(lease * 1000), known, lanes, is_known)
+            request = (claim_id, worker, limit, ahead, round(lease * 1000), known, lanes, has_waited)
             reply = await home.run("claim", request)
-            self._waiting.discard(watch.worker)
+            waiting.end(worker)
             if not reply[0]:
                 home.learn(reply[1])
                 continue
@@ -125,7 +131,7 @@ class HomeStore(
         # in a Cluster messages may come long after what they tell of
         is_prompt = home.client.address.kind != "cluster"
         is_known = is_idle and is_prompt
-        channels = [f"{home.prefix}wake", *([f"{home.prefix}wake:{watch.worker}"] if is_known else [])]
+        channels = [f"{home.prefix}wake", *([self._waiting.channel(watch.worker)] if is_known else [])]
         try:
             async with home.bell.listening(channels) as wake:
                 while home.client.is_open:
@@ -134,24 +140,29 @@ class HomeStore(
                     if opens_in == 0 or left <= 0:
                         return
                     await wake.wait(left if opens_in is None else min(left, opens_in))
+                    self._waiting.look(watch.worker)
                     if is_prompt or self._clock.monotonic() >= deadline:
                         return  # the claim asks the same, and takes what is there
         except asyncio.CancelledError:
-            if is_known:
-                self._waiting.discard(watch.worker)
-                home.tell("stop_waiting", watch.worker)
+            if gone := self._waiting.quit(watch.worker):
+                home.tell("stop_waiting", gone)
             raise
+
+    async def leave(self, worker_id: str) -> None:
+        """Forget a worker that stopped."""
+        if gone := self._waiting.quit(worker_id):
+            await self._home.write("stop_waiting", gone)
+        await super().leave(worker_id)
 
     async def claimable_in(self, watch: Watch, *, is_known: bool = False) -> float | None:
         """Seconds until a claim would find something, 0 when it would now, None when time brings nothing.
 
-        A watch that `is_known` is woken for one new job among many, until its next claim.
+        A watch that `is_known` is woken for one new job among many or handed it, until its next claim.
         """
-        home, worker = self._home, watch.worker if is_known else False
-        if is_known:
-            self._waiting.add(watch.worker)
+        home = self._home
+        terms = self._waiting.enter(watch.worker) if is_known else (False,)
         while True:
-            is_claimable, opens_in = await home.run("waiting", (*home.watched(watch), worker))
+            is_claimable, opens_in = await home.run("waiting", (*home.watched(watch), *terms))
             if is_claimable < 0:
                 home.learn(opens_in)
             elif is_claimable:
@@ -226,6 +237,11 @@ def _claims(reply: list[Any], mark: int) -> list[Claim]:
         _fresh(envelope, int(place) + mark, now) if not state else _claim(envelope, int(place) + mark, state)
         for envelope, place, state in zip(envelopes, places, states, strict=True)
     ]
+
+
+def _handed_over(letter: Letter, mark: int) -> Claim:
+    envelope = decode_envelope(letter.envelope)
+    return _fresh(envelope, int(letter.place) + mark, Instant(int(letter.at)))
 
 
 def _fresh(envelope: Envelope, ref: int, now: Instant) -> Claim:

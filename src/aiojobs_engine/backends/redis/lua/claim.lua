@@ -1,7 +1,7 @@
 #!lua
 --[[ Leases pending jobs in claim order, with their `JobStarted`; those past their time expire first.
 
-Uses base, then ledger, limits, flow, kin.
+Uses base, starts, then ledger, limits, flow, kin.
 Request  {claim id, worker, limit, ahead, lease in ms, number of known lanes, lanes as {lane, queue, type},
          true when the worker waited}
 Returns  {0, all lanes and their JSON} when others are known by now; else
@@ -14,7 +14,6 @@ if redis.call('HLEN', P .. 'lanes') ~= request[6] then return {0, redis.call('HG
 
 local until_, at_once = string.format('%.0f', elapsed + lease), math.max(0, limit - ahead)
 local by = ',' .. cjson.encode(worker) .. ']'
-local common = ',1,' .. at .. ',"",'
 local answer, fields, leases, number = {1, at, false, 0}, {}, {}, 0
 local begun, waiting = {}, {}
 
@@ -37,12 +36,11 @@ local function is_whole(body)
   return HEAD_BYTES + a + c + e + 256 * (b + d + f) < #body
 end
 
--- The state of a first run, which all that are claimed of a lane share.
 local function first_run(lane, is_ahead)
   local states_of = is_ahead and waiting or begun
   local state = states_of[lane]
   if not state then
-    state = cmsgpack.pack({PROCESSING, 1, 0, 0, now, false, worker, lane, false, false, is_ahead or nil})
+    state = first_state(worker, lane, is_ahead)
     states_of[lane] = state
   end
   return state
@@ -60,13 +58,7 @@ local function is_ahead()
 end
 
 local function start_first(seq, body, lane)
-  local ident, user, kin, flags = pieces(body)
-  local total = 0
-  if flags ~= 0 then
-    local _, _, _, _, _, _, _, _, own = struct.unpack(HEAD, body)
-    total = own
-  end
-  told[#told + 1] = '["JobStarted",' .. ident .. ',"processing",0,' .. total .. ',0,0,' .. user .. common .. kin .. by
+  told[#told + 1] = started(body, by)
   answer_with(seq, '', body, first_run(lane, is_ahead()))
 end
 

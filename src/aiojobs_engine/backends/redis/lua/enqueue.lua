@@ -1,7 +1,7 @@
 #!lua
 --[[ Stores new jobs with their `JobCreated`; those whose id is stored already are left as they are.
 
-Uses base, then ledger, limits, flow, kin, links, room.
+Uses base, starts, handover, then ledger, limits, flow, kin, links, room.
 Request  jobs and groups of them, in order; no id twice. A group is jobs of a lane that ask for nothing special: {number
          of the first one's body, ids, lane as JSON, what follows the id in the identity of each}. A job is {id, number of
          its body, due in ms or false, lane as JSON, unique or false, flow or false, links or false}. Links are {true of a
@@ -25,7 +25,8 @@ local function are_plain(ids)
   return true
 end
 
-local function add_groups(first)
+-- Stores groups; what is handed over stands on no lane.
+local function add_groups(first, is_handed_over)
   local jobs, bodies, ready, size = {}, {}, {}, 0
   for _, group in ipairs(request) do
     local number, ids, lane = 4 + group[1], group[2], string.sub(ARGV[5 + group[1]], 8, 15)
@@ -46,6 +47,7 @@ local function add_groups(first)
   end
   send('ZADD', JOBS, jobs)
   send('HSET', BODY, bodies)
+  if is_handed_over then return end
   for lane, entries in pairs(ready) do
     send('ZADD', LANE .. lane, entries)
     count(lane, PENDING, #entries / 2)
@@ -55,8 +57,13 @@ end
 
 local new = {}
 if are_plain(new) then
-  add_groups(places(#new))
-  return {finish(), 1}
+  local first, body = places(#new), ARGV[5 + request[1][1]]
+  local lane = string.sub(body, 8, 15)
+  local idle = #new == 1 and find_idle(lane, body)
+  add_groups(first, idle)
+  local entry = finish()
+  if idle then hand_over(idle, format_place(first), body, lane) end
+  return {entry, 1}
 end
 
 -- then, with all parts:

@@ -2,7 +2,8 @@
 --[[ Whether a claim would find something, and when a limit lets more through by itself.
 
 Uses base, ledger, limits, flow.
-Request  {number of known lanes, lanes as {lane, queue, type}, worker that is to be woken for one job among many or false}
+Request  {number of known lanes, lanes as {lane, queue, type}, idle worker or false, its next claim and
+         terms as in `handover`}
 Returns  -1 and all lanes and their JSON when others are known by now; else 1 when it would, else 0, and ms until a
          limit opens, -1 for never
 ]]
@@ -26,6 +27,6 @@ end
 if request[3] then
   local names = {}
   for index, lane in ipairs(request[2]) do names[index] = lane[1] end
-  redis.call('HSET', P .. 'waiting', request[3], ',' .. table.concat(names, ',') .. ',')
+  redis.call('HSET', P .. 'waiting', request[3], request[4] .. ' ,' .. table.concat(names, ',') .. ',')
 end
 return {0, gate.opening and gate.opening - now or -1}

@@ -142,21 +142,25 @@ local function place_of_events()
   return string.format('%.0f-*', math.max(now, last))
 end
 
-local function store_events()
+local function store_events(is_told)
   if #told == 0 then return false end
   local body, number = '[' .. table.concat(told, ',') .. ']', #told + told_many
   local total = redis.call('HINCRBY', META, 'events', number)
   local id = redis.call('XADD', EVENTS, place_of_events(), 'n', number, 'c', total, 'b', body)
   if math.floor(total / 4096) ~= math.floor((total - number) / 4096) then trim(total) end
   redis.call('PUBLISH', P .. 'told', '')
-  return {id, ARGV[4] == '1' and body or ''}
+  return {id, is_told and body or ''}
 end
 
--- Writes what has gathered; answers the entry of the events, false without any.
-local function finish()
+local function write_counts()
   for field, by in pairs(tallied) do
     if by ~= 0 and redis.call('HINCRBY', TALLY, field, by) == 0 then redis.call('HDEL', TALLY, field) end
   end
+end
+
+-- Writes what has gathered; answers the entry of the events, false without any, with them when the caller wants them.
+local function finish()
+  write_counts()
   if woke or not wake_idle() then redis.call('PUBLISH', P .. 'wake', '') end
-  return store_events()
+  return store_events(ARGV[4] == '1')
 end
