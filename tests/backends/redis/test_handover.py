@@ -75,8 +75,7 @@ class Waiter:
 
     def stop_hearing(self) -> None:
         """Let no message arrive."""
-        (wire,) = [home.bell._wire for home in self.backend._homes]
-        wire._transport.pause_reading()
+        self.backend._home.bell._wire._transport.pause_reading()
 
     async def worker_of(self, job_id: str) -> str | None:
         (status,) = await self.stage.backend.get([job_id])
@@ -125,7 +124,7 @@ async def test_each_process_hears_of_what_it_did(waiter: Waiter) -> None:
     assert names(waiter.told_there) == [JobCreated]
     assert names(waiter.told) == [JobStarted, JobCompleted]
     stored, _ = await waiter.stage.backend.read(None, 100)
-    assert [event.id for event in stored[3:]] == [event.id for event in (*waiter.told_there, *waiter.told)]
+    assert stored[3:] == [*waiter.told_there, *waiter.told]
 
 
 async def test_what_was_sent_and_did_not_come_is_found_by_the_next_claim(waiter: Waiter) -> None:
