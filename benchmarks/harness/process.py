@@ -58,10 +58,6 @@ class Process:
         """
         return cpu_seconds_of(self.pid)
 
-    def rss_mib(self) -> float:
-        """Resident memory now, MiB."""
-        return self._status("VmRSS") * _KIB / _MIB
-
     def peak_rss_mib(self) -> float:
         """The most resident memory since the start, MiB."""
         return self._status("VmHWM") * _KIB / _MIB
