@@ -173,6 +173,8 @@ class Dispatcher:
             )
             raise
         for index, answer in enumerate(answers, first):
+            if answer.created:
+                continue
             if answer.refused:
                 try:
                     await admitted(session, envelopes[index - first])

@@ -180,10 +180,14 @@ class Templates:
             )
         now = self._clock.now()
         prototype = template.prototype
+        job_id = job.id
+        # three times as fast as the pattern, and true of every id made here
+        if not (type(job_id) is str and len(job_id) <= NAME_CHARS and job_id.isascii() and job_id.isalnum()):
+            checked_name(job_id, "a job id")
         if template.is_plain and prototype.queue not in self._fair:
             return msgspec.structs.replace(
                 prototype,
-                id=_checked_id(job.id),
+                id=job_id,
                 payload=msgspec.Raw(payload),
                 created_at=now,
                 strategy=job.strategy,
@@ -193,7 +197,7 @@ class Templates:
             raise ConfigError(f"{job.type}: the job would expire before it is due, so it could never start")
         return msgspec.structs.replace(
             prototype,
-            id=_checked_id(job.id),
+            id=job_id,
             payload=msgspec.Raw(payload),
             created_at=now,
             strategy=job.strategy,
@@ -213,12 +217,6 @@ class Templates:
             keys["fair_key"] = key = _fair_key(queue.fair_by or "", prototype, payload)
             keys["fair_weight"] = queue.weights.get(key, 1.0)
         return keys
-
-
-def _checked_id(job_id: str) -> str:
-    if type(job_id) is str and len(job_id) <= NAME_CHARS and job_id.isascii() and job_id.isalnum():
-        return job_id  # three times as fast as the pattern, and true of every id made here
-    return checked_name(job_id, "a job id")
 
 
 def overlaid(base: Template, job: Job[Any], limit: int) -> Template:

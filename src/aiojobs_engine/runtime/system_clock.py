@@ -17,7 +17,8 @@ class SystemClock(Clock):
 
     def now(self) -> Instant:
         """The wall clock, ms since the epoch, UTC."""
-        return Instant(time.time_ns() // 1_000_000)
+        # bare, for `Instant(...)` takes two thirds of the time of this call, and each job asks twice
+        return time.time_ns() // 1_000_000  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
 
     def monotonic(self) -> float:
         """Seconds of the monotonic clock, the event loop's own."""

@@ -74,21 +74,14 @@ def _plain_ident(envelope: Envelope, kind: bytes) -> bytes | None:
         or envelope.limit_key is not None
         or envelope.fair_key is not None
         or envelope.cost != 1
-        or _has_more(envelope)
+        or envelope.priority
+        or envelope.total
+        or envelope.expires_at is not None
+        or envelope.user_id is not None
     ):
         return None
     name = encode(envelope.id)
     return name + kind if len(name) == len(envelope.id) + 2 else None
-
-
-def _has_more(envelope: Envelope) -> bool:
-    return bool(
-        envelope.priority
-        or envelope.total
-        or envelope.expires_at is not None
-        or envelope.user_id is not None
-        or envelope.parent_id is not None
-    )
 
 
 def encoded_job(envelope: Envelope, lanes: Lanes, bodies: list[bytes]) -> tuple[Any, ...]:
@@ -102,11 +95,18 @@ def encoded_job(envelope: Envelope, lanes: Lanes, bodies: list[bytes]) -> tuple[
     user = b"null" if envelope.user_id is None else encode(envelope.user_id)
     parent = b"null" if envelope.parent_id is None else encode(envelope.parent_id)
     expires = _NEVER if envelope.expires_at is None else envelope.expires_at
+    has_more = (
+        envelope.priority
+        or envelope.total
+        or envelope.expires_at is not None
+        or envelope.user_id is not None
+        or envelope.parent_id is not None
+    )
     head = HEAD.pack(
         len(ident),
         len(user),
         len(parent),
-        1 if _has_more(envelope) else 0,
+        1 if has_more else 0,
         lane,
         envelope.priority,
         expires,
