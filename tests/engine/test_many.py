@@ -112,6 +112,7 @@ async def test_what_is_no_job_is_refused_by_its_index(engine: Engine) -> None:
         with pytest.raises(ConfigError, match="is no job") as caught:
             await engine.dispatch_many(jobs)
 
+        assert caught.value.index == 1
         assert caught.value.__notes__ == ["the job at index 1"]
         assert (await engine.jobs.list()).items == []
 
@@ -131,6 +132,7 @@ async def test_a_taken_id_is_named_with_its_index(engine: Engine) -> None:
         with pytest.raises(IdConflict, match="'one'") as caught:
             await engine.dispatch_many([add.job(a=5), add.options(id="one").job(a=2), add.job(a=6)])
 
+        assert caught.value.index == 1
         assert caught.value.__notes__ == ["the job at index 1"]
         assert len((await engine.jobs.list()).items) == 3
 

@@ -13,7 +13,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 class EngineError(Exception):
-    """The root of every error of this package; never raised itself."""
+    """The root of every error of this package; never raised itself.
+
+    Attributes:
+        index: the position in `dispatch_many` of the job at fault, None elsewhere. Of a `SourceError`, the
+            place of the row in the source, from 0.
+    """
+
+    index: int | None = None
 
 
 class ConfigError(EngineError):
@@ -35,7 +42,6 @@ class PayloadError(EngineError):
 
     Attributes:
         argument: the name of the argument at fault, None when the whole payload is.
-        index: the position in `dispatch_many`, None elsewhere.
     """
 
     def __init__(self, message: str, *, argument: str | None = None, index: int | None = None) -> None:

@@ -222,6 +222,7 @@ def _checked_job(what: object) -> Job[Any]:
 def _at(error: EngineError, index: int) -> EngineError:
     if isinstance(error, PayloadError):
         return type(error)(f"job {index}: {error}", argument=error.argument, index=index)
+    error.index = index
     error.add_note(f"the job at index {index}")
     return error
 

@@ -13,7 +13,6 @@ from aiojobs_engine.core.masking import redacted
 Kind = Literal["server", "sentinel", "cluster"]
 
 MOST_HOMES = 256
-SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster", "unix")
 
 _PORTS: dict[Kind, int] = {"server": 6379, "sentinel": 26379, "cluster": 6379}
 _PREFIX = re.compile(r"[A-Za-z0-9_.:\-]{1,64}")

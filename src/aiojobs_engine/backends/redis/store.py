@@ -108,7 +108,8 @@ class HomeStore(
         home, worker, waiting = self._home, watch.worker, self._waiting
         letter = waiting.take(worker)
         if letter is not None:
-            home.told((letter.entry.encode(), letter.events.encode()))
+            entry = (letter.entry.encode(), letter.events.encode())
+            asyncio.get_running_loop().call_soon(home.told, entry)  # the handler waits for no listener
             return [_handed_over(letter, home.mark)]
         claim_id, has_waited = waiting.begin(worker, round(lease * 1000))
         for _ in range(_TURNS):
