@@ -247,8 +247,8 @@ class Engine(Declaring, Composing):
         at which index, and all slices before that one are stored.
 
         Raises:
-            PayloadError: with `index`, the position of the job at fault.
-            IdConflict: a note names the position; the other jobs of its slice are stored.
+            PayloadError: `index` is the position of the job at fault, here and below.
+            IdConflict: the other jobs of its slice are stored.
             BackendUnavailable, BackendFull, BackendClosed, UnknownJobType, ConfigError: as in `dispatch`.
         """
         return await self._dispatcher.dispatch_many(jobs)
