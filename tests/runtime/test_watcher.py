@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from anyio.lowlevel import checkpoint
+import pytest
 
 from aiojobs_engine.backends.memory import MemoryBackend
+from aiojobs_engine.core.errors import BackendUnavailable
 from aiojobs_engine.ports.clock import Wake
 from aiojobs_engine.testing.clock import ManualClock
 from tests.runtime.world import World
@@ -43,7 +44,40 @@ async def test_a_job_begins_before_the_store_is_asked_for_the_next() -> None:
         await clock.rest()
         await world.push(long.job())
         await clock.rest()
+        assert store.waits == [((), True), (("short",), True), (("short", "long"), False)]
         done.set()
-        await checkpoint()
+        await clock.rest()
 
-    assert store.waits[:3] == [((), True), (("short",), True), (("short", "long"), False)]
+    assert store.waits[3:] == [(("short", "long"), True)]
+
+
+class BrokenStore(ToldStore):
+    """Fails in a wait when it is told to."""
+
+    is_broken = False
+
+    async def wait(self, *args: Any, is_idle: bool = False) -> None:
+        if self.is_broken:
+            self.is_broken = False
+            raise BackendUnavailable("away")
+        await super().wait(*args, is_idle=is_idle)
+
+
+async def test_a_wait_that_fails_while_a_job_runs_is_told_and_repeated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = ManualClock()
+    store = BrokenStore(clock)
+    world = World(store=store, clock=clock)
+
+    @world.registry.job()
+    async def long() -> None:
+        store.is_broken = True
+        await clock.sleep(3)
+
+    async with world.running():
+        await world.push(long.job())
+        await clock.advance(10)
+
+    assert "away" in caplog.text
+    assert store.waits[-1] == ((), True)

@@ -37,6 +37,7 @@ class Slots:
         self._has_begun = Wake(clock)
         self._freed = Wake(clock)
         self._emptied = Wake(clock)
+        self._on_empty: Callable[[], object] | None = None
         self._abandoned: set[asyncio.Task[None]] = set()
         self._context: Context | None = None
 
@@ -70,6 +71,8 @@ class Slots:
             self._start(waiting)
         elif not self.runs:
             self._emptied.set()
+            if self._on_empty is not None:
+                self._on_empty()
         self._freed.set()
 
     def give_up(self, run: Run) -> None:
@@ -93,6 +96,10 @@ class Slots:
     async def wait_free(self) -> None:
         """Return when a slot may have become free."""
         await self._freed.wait()
+
+    def when_empty(self, call: Callable[[], object] | None) -> None:
+        """Call `call`, and nobody else, each time that the last run ends; None calls nobody."""
+        self._on_empty = call
 
     async def wait_empty(self, seconds: float | None = None) -> bool:
         """Whether no run is under way, at once or within `seconds`."""

@@ -15,6 +15,7 @@ from aiojobs_engine.ports.clock import Clock, Wake
 from aiojobs_engine.ports.observer import Observer
 from aiojobs_engine.runtime.outage import Outage
 from aiojobs_engine.runtime.slots import Slots
+from aiojobs_engine.runtime.task_group import join, start
 
 _LONGEST_WAIT = 5.0
 _FIRST_PAUSE = 0.05
@@ -81,7 +82,7 @@ class Watcher:
             elif await self.look(limit) < limit:
                 await checkpoint()  # what came begins before the store is asked for more
                 if not self._is_stopping:
-                    await self._store.wait(self._watch, _LONGEST_WAIT, is_idle=not self._slots.runs)
+                    await self._wait()
 
     def quit(self) -> None:
         """Claim no more from now on."""
@@ -119,6 +120,21 @@ class Watcher:
             begun = self._slots.take_begun()
             if begun:
                 await self._store.begin([run.claim.lease for run in begun])
+
+    async def _wait(self) -> None:
+        """Return when the store may have work; once nothing runs any more it knows of an idle worker."""
+        if self._slots.runs:
+            waiting = start(self._store.wait(self._watch, _LONGEST_WAIT), "aiojobs:wait")
+            self._slots.when_empty(waiting.cancel)
+            try:
+                await join(waiting)
+            finally:
+                self._slots.when_empty(None)
+                waiting.cancel()
+            if not waiting.cancelled():
+                waiting.result()
+                return
+        await self._store.wait(self._watch, _LONGEST_WAIT, is_idle=True)
 
     async def _patiently(self, limit: int, ahead: int) -> list[Claim]:
         pause = _FIRST_PAUSE
