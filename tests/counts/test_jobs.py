@@ -15,6 +15,7 @@ from tests.counts.jobs import ATTEMPTS, echo, empty, fail, report
 from tests.counts.meter import Calls, metered, work_off
 
 JOBS = 1_000
+FEW = 200
 
 
 async def test_a_thousand_jobs_in_one_call_are_one_transaction(engine: Engine, store: SqliteBackend) -> None:
@@ -35,6 +36,18 @@ async def test_a_thousand_callers_at_once_share_few_transactions(
     assert cost.transactions <= 5
     assert cost.statements <= 40
     assert cost.tasks <= JOBS + 5  # gather makes one per call
+
+
+async def test_dispatching_one_by_one_takes_a_transaction_each_and_no_task(
+    engine: Engine, store: SqliteBackend
+) -> None:
+    with metered(store) as cost, Calls() as calls:
+        for n in range(FEW):
+            await engine.dispatch(empty, n=n)
+
+    assert cost.transactions <= FEW + 1
+    assert cost.tasks == 0
+    assert calls.count <= 105 * FEW
 
 
 @pytest.mark.parametrize("job_type", [empty, echo], ids=["without a result", "with a result"])

@@ -164,6 +164,25 @@ async def test_a_full_store_refuses_with_a_typed_error() -> None:
             await engine.dispatch(add, a=2)
 
 
+async def test_a_loop_of_dispatches_lets_other_tasks_go_on(engine: Engine) -> None:
+    add = adding(engine)
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await checkpoint()
+
+    async with engine:
+        turning = begin(turn())
+        for number in range(20):
+            await engine.dispatch(add, a=number)
+        turning.cancel()
+
+    assert turns >= 20
+
+
 async def test_a_cancelled_dispatch_leaves_the_others_of_its_write_alone(engine: Engine) -> None:
     add = adding(engine)
 

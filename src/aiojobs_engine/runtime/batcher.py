@@ -29,7 +29,10 @@ class Batcher(Generic[T, A]):
         self._idle = asyncio.Event()
 
     async def submit(self, item: T) -> A:
-        """The answer for `item`. Cancelling the caller leaves the items of others as they are."""
+        """The answer for `item`. Cancelling the caller leaves the items of others as they are.
+
+        An item whose caller was cancelled before it was sent is not written.
+        """
         if self._is_writing or self._is_crowded:
             future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
             self._waiting.append((item, future))
@@ -40,7 +43,10 @@ class Batcher(Generic[T, A]):
         try:
             (answer,) = await self._write((item,))
         finally:
-            self._go_on()
+            if self._waiting:
+                self._start()
+            else:
+                self._rest()
         return answer
 
     async def close(self) -> None:
@@ -49,26 +55,23 @@ class Batcher(Generic[T, A]):
             self._idle.clear()
             await self._idle.wait()
 
-    def _go_on(self) -> None:
-        """Begin with those who came during a write, if there are any."""
-        if self._waiting:
-            self._start()
-        else:
-            self._is_writing = False
-            self._idle.set()
-
     def _start(self) -> None:
         self._is_writing = True
         self._task = start(self._flush(), "aiojobs:batch")
 
+    def _rest(self) -> None:
+        self._is_writing = False
+        self._idle.set()
+
     async def _flush(self) -> None:
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+            while waiting := [each for each in self._waiting if not each[1].done()]:
+                batch, self._waiting = waiting[: self._limit], waiting[self._limit :]
                 self._is_crowded = len(batch) > 1
                 await self._send(batch)
+            self._waiting = []
         finally:
-            self._go_on()
+            self._rest()
 
     async def _send(self, batch: list[tuple[T, asyncio.Future[A]]]) -> None:
         try:
