@@ -272,14 +272,14 @@ class Backend(Protocol):
     async def wait(self, watch: Watch, timeout: float, *, is_idle: bool = False) -> None:
         """Return when the watched queues may have gained work, or after `timeout` seconds.
 
+        Work is also what a rate lets through by now, or a limit whose `closed_until` is over. A hint, never
+        a promise; at once when there is work to claim. It takes nothing, so it may be cancelled at any
+        moment, and any number may wait.
+
         `is_idle` says that nothing runs at the watch, so that it will claim without delay: where many wait, a
         store may wake as many idle ones as there are new jobs, and leave all others to their `timeout`. It
         may also lease a new job to such a worker while it waits; then the next `claim` answers with that one,
         and a wait that is cancelled, or `leave`, gives it back. One idle wait at a time for each worker.
-
-        Work is also what a rate lets through by now, or a limit whose `closed_until` is over. A hint, never
-        a promise; at once when there is work to claim. It takes nothing, so it may be cancelled at any
-        moment, and any number may wait.
         """
         ...
 

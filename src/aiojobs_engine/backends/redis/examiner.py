@@ -17,21 +17,8 @@ _PAGE = 250
 _LATE_MS = 60_000
 PLAIN = frozenset(
     {
-        *(
-            "meta",
-            "jobs",
-            "lanes",
-            "claims",
-            "waiting",
-            "tally",
-            "limits",
-            "rates",
-            "lines",
-            "again",
-            "turns",
-            "events",
-        ),
-        *("places", "paused", "workers", "types", "crons", "executions", "executed"),
+        *("meta", "jobs", "lanes", "claims", "tally", "limits", "rates", "lines", "again", "turns", "events"),
+        *("places", "paused", "waiting", "workers", "types", "crons", "executions", "executed"),
     }
 )
 OF_ENTRIES = frozenset({"body", "state", "due", "expiring", "leases", "kept", "uniques"})
