@@ -16,6 +16,7 @@ import failing
 import features
 import followers
 import idle
+import idle_redis
 import imports
 import payload
 import pickup
@@ -33,6 +34,7 @@ SCENARIOS = [
         crons,
         pickup,
         idle,
+        idle_redis,
         processes,
         payload,
         failing,
