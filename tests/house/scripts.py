@@ -16,8 +16,9 @@ _HEAD = re.compile(
     r"(?:[^\n]+\n)*\]\]\n"
 )
 _SHARED_HEAD = re.compile(r"--\[\[ [A-Z]")
-_COMMAND = re.compile(r"(?:redis\.p?call|send|fetch)\('([A-Z]+)'")
+_COMMAND = re.compile(r"(?:redis\.p?call|send|fetch)\('([A-Z]+)'(?:, '([A-Z]+)')?")
 _SENT = re.compile(r'(?:command|everywhere|push|Command)\(+"([A-Z]+)"|\("([A-Z]+)"(?:, "([A-Z]+)")?[,)]')
+_CONTAINERS = frozenset({"CLUSTER", "PUBSUB"})
 _KEY = re.compile(r"P \.\. '([a-z]+)(:?)'")
 _NUMBERED = re.compile(r"\b(KEYS|ARGV)\[(\d+)\]")
 _LISTED = re.compile(r"^(?:(KEYS|ARGV)  |      )(\d+) ", re.MULTILINE)
@@ -76,13 +77,9 @@ def _uses(source: Source) -> list[str]:
 
 def commands(scripts: Iterable[Source], code: Iterable[Source]) -> set[str]:
     """The commands that scripts and code send, in lower case as rules of access write them."""
-    sent = {name for source in scripts for name in _COMMAND.findall(source.text)}
-    found = {name.lower() for name in sent}
-    for source in code:
-        for alone, name, word in _SENT.findall(source.text):
-            full = alone or name
-            found.add(f"{full.lower()}|{word.lower()}" if full == "CLUSTER" else full.lower())
-    return found
+    sent = {pair for source in scripts for pair in _COMMAND.findall(source.text)}
+    sent |= {(alone or name, word) for source in code for alone, name, word in _SENT.findall(source.text)}
+    return {(f"{name}|{word}" if name in _CONTAINERS else name).lower() for name, word in sent}
 
 
 def unknown_keys(scripts: Iterable[Source], page: Source) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from aiojobs_engine.ports.backend import Claim
 from aiojobs_engine.runtime.task_group import start
 from aiojobs_engine.testing.clock import ManualClock
 from aiojobs_engine.testing.conformance.stage import WATCH, Stage
+from tests.servers.fixtures import documented_rule, narrow
+from tests.servers.server import Server
 
 WORKER = WATCH.worker
 
@@ -82,12 +85,18 @@ class Waiter:
         return None if status is None else status.worker
 
 
-@pytest.fixture
-async def waiter(valkey_url: str) -> AsyncIterator[Waiter]:
-    waiter = Waiter(valkey_url)
+@asynccontextmanager
+async def waiting_at(url: str) -> AsyncIterator[Waiter]:
+    waiter = Waiter(url)
     await waiter.open()
     yield waiter
     await waiter.close()
+
+
+@pytest.fixture
+async def waiter(valkey_url: str) -> AsyncIterator[Waiter]:
+    async with waiting_at(valkey_url) as waiter:
+        yield waiter
 
 
 def names(events: list[JobEvent]) -> list[type[JobEvent]]:
@@ -112,6 +121,14 @@ async def test_an_idle_worker_is_handed_a_new_job_and_sends_no_claim(waiter: Wai
     )
     assert await waiter.backend.settle([waiter.stage.settlement(claim, Status.COMPLETED)]) == [True]
     assert await waiter.claim() == []
+
+
+async def test_the_user_of_the_docs_may_hand_over(servers: dict[str, Server], prefix: str) -> None:
+    async with waiting_at(narrow(documented_rule(), servers["valkey"], prefix)) as waiter:
+        await waiter.wait()
+        await waiter.stage.put("job")
+        assert await waiter.is_woken()
+        assert await waiter.worker_of("job") == WORKER
 
 
 async def test_each_process_hears_of_what_it_did(waiter: Waiter) -> None:
