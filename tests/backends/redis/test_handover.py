@@ -80,6 +80,10 @@ class Waiter:
         """Let no message arrive."""
         self.backend._home.bell._wire._transport.pause_reading()
 
+    def hear(self) -> None:
+        """Let messages arrive again."""
+        self.backend._home.bell._wire._transport.resume_reading()
+
     async def worker_of(self, job_id: str) -> str | None:
         (status,) = await self.stage.backend.get([job_id])
         return None if status is None else status.worker
@@ -156,6 +160,36 @@ async def test_what_was_sent_and_did_not_come_is_found_by_the_next_claim(waiter:
 
     assert (claim.lease.token, claim.envelope.id) == (1, "job")
     assert await waiter.backend.settle([waiter.stage.settlement(claim, Status.COMPLETED)]) == [True]
+
+
+async def test_a_claim_on_its_way_and_the_message_bring_a_job_once(waiter: Waiter) -> None:
+    await waiter.wait()
+    waiter.stop_hearing()
+    await waiter.stage.put("job")
+    wire = waiter.backend.client.lines().ready(None)
+    wire._transport.pause_reading()
+    claiming = asyncio.get_running_loop().create_task(waiter.claim())
+    await waiter.clock.rest()
+    waiter.hear()
+    assert await waiter.is_woken()
+    wire._transport.resume_reading()
+
+    claims = await claiming
+
+    assert [claim.envelope.id for claim in claims] == ["job"]
+    assert await waiter.claim() == []
+
+
+async def test_a_wait_that_was_no_idle_one_may_be_cancelled(waiter: Waiter) -> None:
+    waiting = start(waiter.backend.wait(WATCH, 60.0), "busy")
+    await waiter.clock.rest()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await waiter.wait()
+
+    await waiter.stage.put("job")
+
+    assert await waiter.worker_of("job") == WORKER
 
 
 @pytest.mark.parametrize("hears", [False, True])

@@ -57,6 +57,10 @@ class Waiting:
             if letter.claim == self._claims[worker]:
                 self._letters[worker] = letter
 
+    def has_letter(self, worker: str) -> bool:
+        """Whether its next claim has something to take."""
+        return worker in self._letters
+
     def take(self, worker: str) -> Letter | None:
         """What was kept for it, once; it doesn't wait any more then."""
         letter = self._letters.pop(worker, None)
@@ -65,21 +69,25 @@ class Waiting:
         return letter
 
     def begin(self, worker: str, lease: int) -> tuple[str, bool]:
-        """The id of its claim for `lease` ms, and whether it has left that in the store."""
+        """The id of its claim for `lease` ms, and whether it has left that: no letter counts from now on."""
         self._leases[worker] = lease
-        left = self._claims.get(worker)
+        left = self._claims.pop(worker, None)
         return (next(self._claim_ids), False) if left is None else (left, True)
 
-    def end(self, worker: str) -> None:
-        """Its claim was answered: what it left is gone."""
-        self._claims.pop(worker, None)
+    def fail(self, worker: str, claim: str) -> None:
+        """The claim that it has left was not answered: the next one may be."""
+        self._claims.setdefault(worker, claim)
 
     def quit(self, worker: str) -> tuple[str, str] | None:
         """The worker and the claim that it won't make, if it has left one."""
         self._letters.pop(worker, None)
         claim = self._claims.pop(worker, None)
-        self._leases.pop(worker, None)
         return None if claim is None else (worker, claim)
+
+    def leave(self, worker: str) -> tuple[str, str] | None:
+        """The same, for good."""
+        self._leases.pop(worker, None)
+        return self.quit(worker)
 
 
 _decode = msgspec.msgpack.Decoder(Letter).decode

@@ -105,25 +105,21 @@ class HomeStore(
         """Lease pending jobs in claim order; see the port."""
         if limit <= 0:
             return []
-        home, worker, waiting = self._home, watch.worker, self._waiting
-        letter = waiting.take(worker)
+        home, worker = self._home, watch.worker
+        letter = self._waiting.take(worker)
         if letter is not None:
             entry = (letter.entry.encode(), letter.events.encode())
             asyncio.get_running_loop().call_soon(home.told, entry)  # the handler waits for no listener
             return [_handed_over(letter, home.mark)]
-        claim_id, has_waited = waiting.begin(worker, round(lease * 1000))
-        for _ in range(_TURNS):
-            known, lanes = home.watched(watch)
-            request = (claim_id, worker, limit, ahead, round(lease * 1000), known, lanes, has_waited)
-            reply = await home.run("claim", request)
-            waiting.end(worker)
-            if not reply[0]:
-                home.learn(reply[1])
-                continue
-            home.told(reply[2])
-            if not reply[3]:
-                return _claims(reply, home.mark)
-        return []
+        claim_id, has_waited = self._waiting.begin(worker, round(lease * 1000))
+        try:
+            return await self._claimed(
+                watch, (claim_id, worker, limit, ahead, round(lease * 1000)), has_waited
+            )
+        except BaseException:
+            if has_waited:
+                self._waiting.fail(worker, claim_id)
+            raise
 
     async def wait(self, watch: Watch, timeout: float, *, is_idle: bool = False) -> None:
         """Return when the watched queues may have gained work, or after `timeout` seconds."""
@@ -151,7 +147,7 @@ class HomeStore(
 
     async def leave(self, worker_id: str) -> None:
         """Forget a worker that stopped."""
-        if gone := self._waiting.quit(worker_id):
+        if gone := self._waiting.leave(worker_id):
             await self._home.write("stop_waiting", gone)
         await super().leave(worker_id)
 
@@ -161,6 +157,8 @@ class HomeStore(
         A watch that `is_known` is woken for one new job among many or handed it, until its next claim.
         """
         home = self._home
+        if self._waiting.has_letter(watch.worker):
+            return 0
         terms = self._waiting.enter(watch.worker) if is_known else (False,)
         while True:
             is_claimable, opens_in = await home.run("waiting", (*home.watched(watch), *terms))
@@ -216,6 +214,23 @@ class HomeStore(
             _lost(int(place) + mark, state, body, by.decode(), begun)
             for place, state, body, by, begun in rows
         ]
+
+    async def _claimed(
+        self,
+        watch: Watch,
+        claim: tuple[str, str, int, int, int],
+        has_waited: bool,  # noqa: FBT001
+    ) -> list[Claim]:
+        home = self._home
+        for _ in range(_TURNS):
+            reply = await home.run("claim", (*claim, *home.watched(watch), has_waited))
+            if not reply[0]:
+                home.learn(reply[1])
+                continue
+            home.told(reply[2])
+            if not reply[3]:
+                return _claims(reply, home.mark)
+        return []
 
     def _record(self, record: Record, bodies: list[bytes]) -> tuple[Any, ...]:
         children = [(*encoded_job(child, self._home.lanes, bodies), child.total) for child in record.children]
