@@ -148,6 +148,17 @@ async def test_each_process_hears_of_what_it_did(waiter: Waiter) -> None:
     assert stored[3:] == [*waiter.told_there, *waiter.told]
 
 
+async def test_who_wants_no_event_of_a_start_is_sent_none(waiter: Waiter) -> None:
+    waiter.backend.tap(waiter.told.extend, None, (JobCompleted,))
+    await waiter.wait()
+    await waiter.stage.put("job")
+    assert await waiter.is_woken()
+    (claim,) = await waiter.claim()
+    await waiter.backend.settle([waiter.stage.settlement(claim, Status.COMPLETED)])
+
+    assert names(waiter.told) == [JobCompleted]
+
+
 async def test_what_was_sent_and_did_not_come_is_found_by_the_next_claim(waiter: Waiter) -> None:
     await waiter.wait()
     waiter.stop_hearing()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from aiojobs_engine.backends.redis.home import Home
+from aiojobs_engine.core.events import JobStarted
 
 
 class Letter(msgspec.Struct, array_like=True):
@@ -46,7 +47,7 @@ class Waiting:
         if worker not in self._claims:
             self._claims[worker] = next(self._claim_ids)
             self._home.bell.letter(self.channel(worker))  # of an earlier claim
-        tell = 0 if self._home.sink is None else 1
+        tell = int(self._home.hears(JobStarted))
         return worker, f"{self._claims[worker]} {self._leases.get(worker, 0)} {tell}"
 
     def look(self, worker: str) -> None:

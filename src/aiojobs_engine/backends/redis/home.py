@@ -13,7 +13,7 @@ from aiojobs_engine.backends.redis.new_jobs import Lanes
 from aiojobs_engine.backends.redis.rows import pack
 from aiojobs_engine.backends.redis.script import load
 from aiojobs_engine.core.envelope import VERSION
-from aiojobs_engine.core.events import JobEvent, Pick, pick_events
+from aiojobs_engine.core.events import JobCreated, JobEvent, Pick, pick_events
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.backend import Watch
 from aiojobs_engine.ports.clock import Clock
@@ -51,7 +51,7 @@ class Home:
         mark: what stands above the places of its jobs in leases: the number of the home.
         ending: what ends the ids of its events: nothing in the first home, `-` and its number in others.
         changes: how many answers to this process told of a change.
-        hears_of_new: the sink wants to hear of new jobs.
+        classes: the events that the sink wants.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Home:
         self.changes = 0
         self.sink: Sink | None = None
         self.pick: Pick | None = None
-        self.hears_of_new = True
+        self.classes: tuple[type[JobEvent], ...] = (JobEvent,)
         self._times = times
         self._max_events = max_events
         self._known: dict[str, Lane] = {}
@@ -100,12 +100,16 @@ class Home:
         self.told(entry)
         return rest[0] if len(rest) == 1 else rest
 
+    def hears(self, kind: type[JobEvent]) -> bool:
+        """Whether there is a sink that wants events of this class."""
+        return self.sink is not None and issubclass(kind, self.classes)
+
     def told(self, entry: Sequence[bytes] | None, *, is_all_new: bool = False) -> None:
         """Hand the events of an entry of the stream to the tap; `is_all_new` when each is a `JobCreated`."""
         if not entry:
             return
         self.changes += 1
-        if self.sink is None or (is_all_new and not self.hears_of_new):
+        if self.sink is None or (is_all_new and not self.hears(JobCreated)):
             return
         place, body = entry
         if not body:

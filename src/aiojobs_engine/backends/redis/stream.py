@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from aiojobs_engine.backends.redis.part import Part
 from aiojobs_engine.core.errors import ConfigError
-from aiojobs_engine.core.events import JobCreated, JobEvent, Pick, StoredEvent, decode_events
+from aiojobs_engine.core.events import JobEvent, Pick, StoredEvent, decode_events
 from aiojobs_engine.core.instant import Instant
 from aiojobs_engine.ports.clock import Clock
 from aiojobs_engine.ports.stream import Place
@@ -100,7 +100,7 @@ class RedisStream(Part):
     ) -> None:
         """Call `sink` on the loop with the events of each write that `pick` picks."""
         self._home.sink, self._home.pick = sink, pick
-        self._home.hears_of_new = issubclass(JobCreated, classes)
+        self._home.classes = classes
 
 
 def parsed(cursor: str) -> Spot:
