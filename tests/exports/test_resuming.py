@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.lowlevel import checkpoint
 
 from aiojobs_engine import Engine, JobContext, JobHandle, JobStatus, Retry, Status
 from aiojobs_engine.testing import TestEngine
@@ -80,11 +81,19 @@ async def paused_after(seconds: int, engine: Engine, export: Any) -> tuple[JobSt
     async with running(engine, export, seconds=seconds) as (t, handle):
         await engine.jobs.pause(handle.id)
         await pass_time(t, 10)
-        paused = await handle.status()
+        paused = await stopped(handle)
         await engine.jobs.resume(handle.id)
         await t.drain()
         await pass_time(t, 99)
         return paused, await handle.status()
+
+
+async def stopped(handle: JobHandle[Any]) -> JobStatus:
+    """The status as soon as the run has ended, for which threads may need their time."""
+    async with asyncio.timeout(30):
+        while (status := await handle.status()).status is Status.PROCESSING:
+            await checkpoint()
+    return status
 
 
 def ages(path: Path) -> list[int]:

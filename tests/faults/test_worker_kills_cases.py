@@ -235,7 +235,7 @@ async def test_a_job_that_takes_its_worker_along_is_buried_and_costs_few_workers
 
 async def _buried(scene: Scene, how: str) -> None:
     (job_id,) = await scene.dispatch(case_app.poison, how=how)
-    supervisor = scene.worker("-p", "1", AIOJOBS_WORKER__LEASE="0.5", AIOJOBS_WORKER__RESCUE_INTERVAL="0.2")
+    supervisor = scene.worker("-p", "1", AIOJOBS_WORKER__LEASE="1.5", AIOJOBS_WORKER__RESCUE_INTERVAL="0.2")
 
     status = await scene.until_status(job_id, Status.FAILED, bound=2 * BOUND)
     (healthy,) = await scene.dispatch(case_app.sleeps)
