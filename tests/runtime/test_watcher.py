@@ -1,11 +1,14 @@
 """What a worker without work asks of its store, and when."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from aiojobs_engine.backends.memory import MemoryBackend
 from aiojobs_engine.core.errors import BackendUnavailable
+from aiojobs_engine.ports.backend import Claim, Lease
 from aiojobs_engine.ports.clock import Wake
 from aiojobs_engine.testing.clock import ManualClock
 from tests.runtime.world import World
@@ -81,3 +84,38 @@ async def test_a_wait_that_fails_while_a_job_runs_is_told_and_repeated(
 
     assert "away" in caplog.text
     assert store.waits[-1] == ((), True)
+
+
+class HandingStore(MemoryBackend):
+    """Says of each claim that it was leased in a wait, three seconds ago."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock=clock)
+        self.begun: list[str] = []
+
+    async def claim(self, *args: Any) -> list[Claim]:
+        claims = await super().claim(*args)
+        return [msgspec.structs.replace(claim, has_started=False, age=3.0) for claim in claims]
+
+    async def begin(self, leases: Sequence[Lease]) -> None:
+        self.begun += [lease.job_id for lease in leases]
+        await super().begin(leases)
+
+
+async def test_of_what_was_leased_in_a_wait_the_store_is_told_that_it_began() -> None:
+    clock = ManualClock()
+    store = HandingStore(clock)
+    world = World(store=store, clock=clock)
+
+    @world.registry.job()
+    async def long() -> None:
+        await clock.sleep(1)
+
+    async with world.running() as worker:
+        job_id = await world.push(long.job())
+        await clock.advance(0.5)
+        (run,) = worker._slots.runs.values()
+        age = clock.monotonic() - run.leased_at
+
+    assert store.begun == [job_id]
+    assert age >= 3

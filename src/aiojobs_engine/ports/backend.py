@@ -88,7 +88,9 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         started_at: start of this run, ms since the epoch; from `rescue` that of the lost one.
         cancelling: somebody asked to cancel the job while its last lease ran.
         lost_worker: only from `rescue`: the worker whose lease ran out.
-        has_started: False, from `rescue`, for a job that was claimed ahead and never begun.
+        has_started: False, from `rescue`, for a job that was claimed ahead and never begun; from `claim`, for
+            one that was leased in a wait, which counts as claimed ahead.
+        age: seconds that its lease may have lasted before the call.
         failed_trace: the `trace` of the job's last error, None without one.
     """
 
@@ -103,6 +105,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cancelling: bool = False
     lost_worker: str | None = None
     has_started: bool = True
+    age: float = 0.0
     failed_trace: str | None = None
 
 

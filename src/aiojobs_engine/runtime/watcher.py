@@ -106,7 +106,8 @@ class Watcher:
                     observer.fetched(claims, seconds)
             self.claimed += len(claims)
             for place, claim in enumerate(claims):
-                self._start(claim, sent_at, was_ahead=place >= at_once)
+                is_ahead = place >= at_once or not claim.has_started
+                self._start(claim, sent_at - claim.age, was_ahead=is_ahead)
         finally:
             self._under_way -= 1
             self.looked.set()

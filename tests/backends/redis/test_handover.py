@@ -203,6 +203,62 @@ async def test_a_wait_that_was_no_idle_one_may_be_cancelled(waiter: Waiter) -> N
     assert await waiter.worker_of("job") == WORKER
 
 
+async def test_an_old_message_is_believed_when_the_store_says_so_and_its_lease_renewed(
+    waiter: Waiter,
+) -> None:
+    await waiter.wait()
+    waiter.stop_hearing()
+    await waiter.stage.put("job")
+    await waiter.clock.advance(20)
+    waiter.hear()
+    assert await waiter.is_woken()
+    sent = waiter.backend.client.commands
+
+    (claim,) = await waiter.claim()
+
+    assert waiter.backend.client.commands == sent + 1
+    assert (claim.envelope.id, claim.age) == ("job", 0)
+    await waiter.clock.advance(20)
+    assert await waiter.stage.backend.rescue("other", 10, 30) == []
+
+
+async def test_a_worker_that_stood_still_for_a_lease_does_not_start_what_others_took(waiter: Waiter) -> None:
+    await waiter.wait()
+    waiter.stop_hearing()
+    await waiter.stage.put("job")
+    await waiter.clock.advance(31)
+    (lost,) = await waiter.stage.backend.rescue("other", 10, 30)
+    waiter.hear()
+    assert await waiter.is_woken()
+
+    assert await waiter.claim() == []
+    assert (lost.lost_worker, lost.has_started) == (WORKER, False)
+
+
+async def test_a_claim_says_how_long_its_lease_may_have_lasted(waiter: Waiter) -> None:
+    await waiter.wait()
+    await waiter.clock.advance(5)
+    await waiter.stage.put("job")
+    assert await waiter.is_woken()
+
+    (claim,) = await waiter.claim()
+
+    assert (5 <= claim.age < 7, claim.has_started) == (True, False)
+
+
+async def test_what_a_lost_farewell_left_goes_back_when_the_worker_leaves(waiter: Waiter) -> None:
+    await waiter.wait()
+    waiter.stop_hearing()
+    await waiter.stage.put("job")
+    assert (
+        waiter.backend._waiting.quit(WORKER) is not None
+    )  # as a wait that is cancelled does; nobody is told
+
+    await waiter.backend.leave(WORKER)
+
+    assert (await waiter.stage.take_one(worker="other")).lease.token == 2
+
+
 @pytest.mark.parametrize("hears", [False, True])
 async def test_a_worker_that_stops_gives_back_what_it_was_handed(waiter: Waiter, hears: bool) -> None:  # noqa: FBT001
     await waiter.wait()

@@ -6,6 +6,7 @@ import msgspec
 
 from aiojobs_engine.backends.redis.home import Home
 from aiojobs_engine.core.events import JobStarted
+from aiojobs_engine.ports.clock import Clock
 
 
 class Letter(msgspec.Struct, array_like=True):
@@ -30,11 +31,14 @@ class Letter(msgspec.Struct, array_like=True):
 class Waiting:
     """The workers of this process that wait with nothing to do, each under the id of its next claim."""
 
-    def __init__(self, home: Home, claim_ids: Iterator[str]) -> None:
-        """Take the ids of claims from `claim_ids`."""
+    def __init__(self, home: Home, claim_ids: Iterator[str], clock: Clock) -> None:
+        """Take the ids of claims from `claim_ids`; let `clock` measure how old letters are."""
         self._home = home
         self._claim_ids = claim_ids
+        self._clock = clock
         self._claims: dict[str, str] = {}
+        self._left: dict[str, str] = {}
+        self._since: dict[str, float] = {}
         self._leases: dict[str, int] = {}
         self._letters: dict[str, Letter] = {}
 
@@ -47,27 +51,38 @@ class Waiting:
         if worker not in self._claims:
             self._claims[worker] = next(self._claim_ids)
             self._home.bell.letter(self.channel(worker))  # of an earlier claim
+        self._since[worker] = self._clock.monotonic()
         tell = int(self._home.hears(JobStarted))
         return worker, f"{self._claims[worker]} {self._leases.get(worker, 0)} {tell}"
 
     def look(self, worker: str) -> None:
-        """Keep what was sent to `worker` for its next claim."""
+        """Keep what was sent to `worker` for its next claim.
+
+        Of a letter that may be older than a third of its lease the claim asks the store: this process may
+        have stood still, and the job may be another worker's by now.
+        """
         text = self._home.bell.letter(self.channel(worker))
-        if text is not None and worker in self._claims:
-            letter = _decode(text)
-            if letter.claim == self._claims[worker]:
-                self._letters[worker] = letter
+        if (
+            text is None
+            or worker not in self._claims
+            or self._age(worker) > self._leases.get(worker, 0) / 3000
+        ):
+            return
+        letter = _decode(text)
+        if letter.claim == self._claims[worker]:
+            self._letters[worker] = letter
 
     def has_letter(self, worker: str) -> bool:
         """Whether its next claim has something to take."""
         return worker in self._letters
 
-    def take(self, worker: str) -> Letter | None:
-        """What was kept for it, once; it doesn't wait any more then."""
+    def take(self, worker: str) -> tuple[Letter, float] | None:
+        """What was kept for it, once, and the seconds that its lease may have lasted; it waits no more."""
         letter = self._letters.pop(worker, None)
-        if letter is not None:
-            del self._claims[worker]
-        return letter
+        if letter is None:
+            return None
+        del self._claims[worker]
+        return letter, self._age(worker)
 
     def begin(self, worker: str, lease: int) -> tuple[str, bool]:
         """The id of its claim for `lease` ms, and whether it has left that: no letter counts from now on."""
@@ -83,12 +98,22 @@ class Waiting:
         """The worker and the claim that it won't make, if it has left one."""
         self._letters.pop(worker, None)
         claim = self._claims.pop(worker, None)
-        return None if claim is None else (worker, claim)
+        if claim is None:
+            return None
+        self._left[worker] = claim
+        return worker, claim
 
     def leave(self, worker: str) -> tuple[str, str] | None:
-        """The same, for good."""
+        """The same for good, and of an earlier `quit` too, for which the store may not have heard of it."""
+        self.quit(worker)
         self._leases.pop(worker, None)
-        return self.quit(worker)
+        self._since.pop(worker, None)
+        claim = self._left.pop(worker, None)
+        return None if claim is None else (worker, claim)
+
+    def _age(self, worker: str) -> float:
+        """Seconds since it left its claim; nothing was sent before."""
+        return self._clock.monotonic() - self._since[worker]
 
 
 _decode = msgspec.msgpack.Decoder(Letter).decode

@@ -65,7 +65,8 @@ class HomeStore(
         """Let `clock` measure how long calls wait."""
         self._home = home
         self._clock = clock
-        self._waiting = Waiting(home, (f"{secrets.token_hex(8)}-{number:x}" for number in count()))
+        claim_ids = (f"{secrets.token_hex(8)}-{number:x}" for number in count())
+        self._waiting = Waiting(home, claim_ids, clock)
 
     async def enqueue(self, envelopes: Sequence[Envelope]) -> list[Enqueued]:
         """Store new jobs; see the port."""
@@ -106,11 +107,11 @@ class HomeStore(
         if limit <= 0:
             return []
         home, worker = self._home, watch.worker
-        letter = self._waiting.take(worker)
-        if letter is not None:
+        if taken := self._waiting.take(worker):
+            letter, age = taken
             entry = (letter.entry.encode(), letter.events.encode())
             asyncio.get_running_loop().call_soon(home.told, entry)  # the handler waits for no listener
-            return [_handed_over(letter, home.mark)]
+            return [_handed_over(letter, home.mark, age)]
         claim_id, has_waited = self._waiting.begin(worker, round(lease * 1000))
         try:
             return await self._claimed(
@@ -255,9 +256,9 @@ def _claims(reply: list[Any], mark: int) -> list[Claim]:
     ]
 
 
-def _handed_over(letter: Letter, mark: int) -> Claim:
-    envelope = decode_envelope(letter.envelope)
-    return _fresh(envelope, int(letter.place) + mark, Instant(int(letter.at)))
+def _handed_over(letter: Letter, mark: int, age: float) -> Claim:
+    claim = _fresh(decode_envelope(letter.envelope), int(letter.place) + mark, Instant(int(letter.at)))
+    return msgspec.structs.replace(claim, has_started=False, age=age)
 
 
 def _fresh(envelope: Envelope, ref: int, now: Instant) -> Claim:

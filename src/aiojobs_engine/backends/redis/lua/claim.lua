@@ -6,7 +6,8 @@ Request  {claim id, worker, limit, ahead, lease in ms, number of known lanes, la
          true when the worker waited}
 Returns  {0, all lanes and their JSON} when others are known by now; else
          {1, now, the events' entry, 1 when more may follow, then of each job: place, state or '', body}
-The same claim id again answers with what is still held of the first answer.
+The same claim id again answers with what is still held of the first answer, or was handed over under it, and renews
+its leases.
 ]]
 if request[8] then redis.call('HDEL', P .. 'waiting', request[2]) end
 local id, worker, limit, ahead, lease, lanes = request[1], request[2], request[3], request[4], request[5], request[7]
@@ -114,8 +115,10 @@ if is_said then
       answer[#answer + 1] = seq
       answer[#answer + 1] = states[index]
       answer[#answer + 1] = bodies[index]
+      leases[#leases + 1], leases[#leases + 2] = until_, seq
     end
   end
+  send('ZADD', LEASES, leases)
   return answer
 end
 

@@ -20,12 +20,13 @@ local function find_idle(lane, body)
   return nil
 end
 
--- Leases a job that stands on no lane to an idle worker; the events of its dispatch are stored by now.
+-- Leases a job that stands on no lane to an idle worker, as one claimed ahead, for nobody knows whether it comes there;
+-- the events of its dispatch are stored by now.
 local function hand_over(idle, seq, body, lane)
   local worker, a, b, c, d, e, f = idle.worker, string.byte(body, 1, 6)
   told, told_many, tallied, few = {started(body, ',' .. cjson.encode(worker) .. ']')}, 0, {}, {}
   count(lane, PROCESSING, 1)
-  redis.call('HSET', STATE, seq, first_state(worker, lane, false))
+  redis.call('HSET', STATE, seq, first_state(worker, lane, true))
   redis.call('ZADD', LEASES, string.format('%.0f', elapsed + idle.lease), seq)
   redis.call('HSET', P .. 'claims', worker, idle.claim .. ' ' .. seq)
   redis.call('HDEL', P .. 'waiting', worker)
