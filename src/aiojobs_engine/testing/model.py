@@ -139,8 +139,13 @@ class BackendModel(RuleBasedStateMachine):
     def claim(self, limit: int, worker: str, lease: float, ahead: int = 0, *, both: bool = True) -> None:
         """Claim; what is too late expires before, for a store may expire more than it meets."""
         names = ["default", "other"] if both else ["default"]
+
+        async def command(stage: Stage) -> list[Claim]:
+            await stage.backend.promote(_ALL)  # here too, for time may pass before this is repeated
+            return await stage.take(limit, worker=worker, lease=lease, ahead=ahead, queues=names)
+
         self._both(lambda stage, _: stage.backend.promote(_ALL))
-        self._claims(lambda stage: stage.take(limit, worker=worker, lease=lease, ahead=ahead, queues=names))
+        self._claims(command)
 
     @rule(worker=st.sampled_from(["w1", "w2"]), lease=seconds)
     def rescue(self, worker: str, lease: float) -> None:
