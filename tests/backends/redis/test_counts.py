@@ -1,31 +1,16 @@
 """What a batch costs in commands and round trips, which no noise of the machine hides."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
-from aiojobs_engine.backends.redis import RedisBackend
-from aiojobs_engine.backends.redis.address import read_address
 from aiojobs_engine.core.events import JobCancelled, JobEvent
 from aiojobs_engine.core.state import Status
-from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.runtime.task_group import start
-from aiojobs_engine.testing.clock import ManualClock
 from aiojobs_engine.testing.conformance.stage import Stage
 from tests.servers.server import Server
 
 JOBS = 1000
 FEW = 40
-
-
-@pytest.fixture
-async def stage(valkey_url: str) -> AsyncIterator[Stage]:
-    clock = ManualClock()
-    backend = RedisBackend(read_address(valkey_url), clock=SystemClock(), stamps=clock)
-    await backend.open()
-    yield Stage(backend, clock)
-    await backend.close()
 
 
 class Costs:

@@ -84,6 +84,14 @@ class Waiter:
         """Let messages arrive again."""
         self.backend._home.bell._wire._transport.resume_reading()
 
+    async def work_off(self, job_id: str) -> None:
+        """Be handed a job, and end it."""
+        await self.wait()
+        await self.stage.put(job_id)
+        assert await self.is_woken()
+        (claim,) = await self.claim()
+        await self.backend.settle([self.stage.settlement(claim, Status.COMPLETED)])
+
     async def worker_of(self, job_id: str) -> str | None:
         (status,) = await self.stage.backend.get([job_id])
         return None if status is None else status.worker
@@ -136,11 +144,7 @@ async def test_the_user_of_the_docs_may_hand_over(servers: dict[str, Server], pr
 
 
 async def test_each_process_hears_of_what_it_did(waiter: Waiter) -> None:
-    await waiter.wait()
-    await waiter.stage.put("job")
-    assert await waiter.is_woken()
-    (claim,) = await waiter.claim()
-    await waiter.backend.settle([waiter.stage.settlement(claim, Status.COMPLETED)])
+    await waiter.work_off("job")
 
     assert names(waiter.told_there) == [JobCreated]
     assert names(waiter.told) == [JobStarted, JobCompleted]
@@ -150,11 +154,7 @@ async def test_each_process_hears_of_what_it_did(waiter: Waiter) -> None:
 
 async def test_who_wants_no_event_of_a_start_is_sent_none(waiter: Waiter) -> None:
     waiter.backend.tap(waiter.told.extend, None, (JobCompleted,))
-    await waiter.wait()
-    await waiter.stage.put("job")
-    assert await waiter.is_woken()
-    (claim,) = await waiter.claim()
-    await waiter.backend.settle([waiter.stage.settlement(claim, Status.COMPLETED)])
+    await waiter.work_off("job")
 
     assert names(waiter.told) == [JobCompleted]
 

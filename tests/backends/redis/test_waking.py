@@ -5,28 +5,18 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from aiojobs_engine.backends.redis import RedisBackend
-from aiojobs_engine.backends.redis.address import read_address
 from aiojobs_engine.core.state import Status
 from aiojobs_engine.ports.backend import Watch, WorkerRecord
-from aiojobs_engine.runtime.system_clock import SystemClock
 from aiojobs_engine.runtime.task_group import start
-from aiojobs_engine.testing.clock import ManualClock
 from aiojobs_engine.testing.conformance.stage import WATCH, Stage
 
 LONG = 60.0
 
 
-@pytest.fixture
-async def stage(valkey_url: str) -> AsyncIterator[Stage]:
-    clock = ManualClock()
-    backend = RedisBackend(read_address(valkey_url), clock=SystemClock(), stamps=clock)
-    await backend.open()
-    stage = Stage(backend, clock)
+@pytest.fixture(autouse=True)
+async def _known_lane(stage: Stage) -> None:
     await stage.put("first")
     await stage.settle(await stage.take_one(worker="first"), Status.COMPLETED)
-    yield stage
-    await backend.close()
 
 
 def watch(worker: str, *types: str) -> Watch:

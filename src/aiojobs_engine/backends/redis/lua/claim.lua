@@ -32,9 +32,7 @@ local function find_heads()
 end
 
 local function is_whole(body)
-  if not body or #body <= HEAD_BYTES then return false end
-  local a, b, c, d, e, f = string.byte(body, 1, 6)
-  return HEAD_BYTES + a + c + e + 256 * (b + d + f) < #body
+  return body and #body > HEAD_BYTES and envelope_at(body) <= #body
 end
 
 local function first_run(lane, is_ahead)

@@ -83,6 +83,12 @@ local function format_place(number)
   return string.format('%.0f', number)
 end
 
+-- Where the envelope begins in a body.
+local function envelope_at(body)
+  local a, b, c, d, e, f = string.byte(body, 1, 6)
+  return HEAD_BYTES + a + c + e + 256 * (b + d + f) + 1
+end
+
 -- Counts by lane and status, written at the end.
 local tallied = {}
 
@@ -102,16 +108,26 @@ local function wake_for(lane, number)
   few[lane] = (few[lane] or 0) + number
 end
 
+-- Some idle workers that wait for jobs of a lane, at random, each followed by what it left: see `handover`.
+local function idle_workers(lane, wanted)
+  local found, fit = redis.call('HRANDFIELD', P .. 'waiting', math.max(LOOKED_AT, 4 * wanted), 'WITHVALUES'), {}
+  for index = 1, #found, 2 do
+    if string.find(found[index + 1], ',' .. lane .. ',', 1, true) then
+      fit[#fit + 1], fit[#fit + 2] = found[index], found[index + 1]
+    end
+  end
+  return fit
+end
+
 -- Wakes an idle worker for each such job, if there are so many.
 local function wake_idle()
-  local known = next(few) and redis.call('HLEN', P .. 'waiting') or 0
   for lane, wanted in pairs(few) do
-    if known < wanted then return false end
-    local found = redis.call('HRANDFIELD', P .. 'waiting', math.max(LOOKED_AT, 4 * wanted), 'WITHVALUES')
-    for index = 1, #found, 2 do
-      if wanted > 0 and string.find(found[index + 1], ',' .. lane .. ',', 1, true) then
-        redis.call('HDEL', P .. 'waiting', found[index])
-        wanted = wanted - redis.call('PUBLISH', P .. 'wake:' .. found[index], '')
+    local fit = idle_workers(lane, wanted)
+    if #fit < 2 * wanted then return false end
+    for index = 1, #fit, 2 do
+      if wanted > 0 then
+        redis.call('HDEL', P .. 'waiting', fit[index])
+        wanted = wanted - redis.call('PUBLISH', P .. 'wake:' .. fit[index], '')
       end
     end
     if wanted > 0 then return false end

@@ -7,13 +7,12 @@ local LONGEST = 65536
 
 -- A worker that waits for jobs of a lane and can be reached; none while older jobs or a pause come first.
 local function find_idle(lane, body)
-  local found = redis.call('HRANDFIELD', P .. 'waiting', LOOKED_AT, 'WITHVALUES')
-  if #found == 0 or #body > LONGEST or redis.call('EXISTS', LANE .. lane, P .. 'paused') > 0 then return nil end
-  for index = 1, #found, 2 do
-    local worker, terms = found[index], found[index + 1]
-    local claim, lease, tell = string.match(terms, '^(%S+) (%d+) (%d) ')
-    if lease ~= '0' and string.find(terms, ',' .. lane .. ',', 1, true)
-        and redis.call('PUBSUB', 'NUMSUB', P .. 'wake:' .. worker)[2] > 0 then
+  local fit = idle_workers(lane, 1)
+  if #fit == 0 or #body > LONGEST or redis.call('EXISTS', LANE .. lane, P .. 'paused') > 0 then return nil end
+  for index = 1, #fit, 2 do
+    local worker = fit[index]
+    local claim, lease, tell = string.match(fit[index + 1], '^(%S+) (%d+) (%d) ')
+    if lease ~= '0' and redis.call('PUBSUB', 'NUMSUB', P .. 'wake:' .. worker)[2] > 0 then
       return {worker = worker, claim = claim, lease = tonumber(lease), tell = tell == '1'}
     end
   end
@@ -23,7 +22,7 @@ end
 -- Leases a job that stands on no lane to an idle worker, as one claimed ahead, for nobody knows whether it comes there;
 -- the events of its dispatch are stored by now.
 local function hand_over(idle, seq, body, lane)
-  local worker, a, b, c, d, e, f = idle.worker, string.byte(body, 1, 6)
+  local worker = idle.worker
   told, told_many, tallied, few = {started(body, ',' .. cjson.encode(worker) .. ']')}, 0, {}, {}
   count(lane, PROCESSING, 1)
   redis.call('HSET', STATE, seq, first_state(worker, lane, true))
@@ -32,6 +31,6 @@ local function hand_over(idle, seq, body, lane)
   redis.call('HDEL', P .. 'waiting', worker)
   write_counts()
   local entry = store_events(idle.tell)
-  local envelope = string.sub(body, HEAD_BYTES + a + c + e + 256 * (b + d + f) + 1)
+  local envelope = string.sub(body, envelope_at(body))
   redis.call('PUBLISH', P .. 'wake:' .. worker, cmsgpack.pack({idle.claim, at, seq, entry[1], entry[2], envelope}))
 end
