@@ -77,12 +77,42 @@ class WaitContract(Contract):
 
         assert len(await stage.take()) == 1
 
+    async def test_a_job_that_an_idle_worker_waited_for_comes_once(self, stage: Stage) -> None:
+        await _has_worked(stage)
+
+        async with _waiting(stage.backend, is_idle=True) as waiter:
+            await stage.clock.rest()
+            await stage.put("a")
+
+            assert await stage.ends_within(waiter, SOON)
+        (claim,) = await stage.take()
+        assert (claim.envelope.id, claim.attempts) == ("a", 0)
+        assert await stage.take() == await stage.take(worker="w2") == []
+        assert await stage.settle(claim, Status.COMPLETED)
+
+    async def test_a_worker_that_leaves_an_idle_wait_keeps_no_job(self, stage: Stage) -> None:
+        await _has_worked(stage)
+
+        async with _waiting(stage.backend, is_idle=True):
+            await stage.clock.rest()
+            await stage.put("a")
+        await stage.backend.leave(WATCH.worker)
+
+        (claim,) = await stage.take(worker="w2")
+        assert (claim.envelope.id, claim.attempts, claim.crashes) == ("a", 0, 0)
+
+
+async def _has_worked(stage: Stage) -> None:
+    """Let the worker end a job and find no other."""
+    await stage.settle(await stage.start("first"), Status.COMPLETED)
+    assert await stage.take() == []
+
 
 @asynccontextmanager
 async def _waiting(
-    backend: Store, watch: Watch = WATCH, timeout: float = HOUR
+    backend: Store, watch: Watch = WATCH, timeout: float = HOUR, *, is_idle: bool = False
 ) -> AsyncGenerator["asyncio.Task[None]"]:
-    waiter = asyncio.create_task(backend.wait(watch, timeout))
+    waiter = asyncio.create_task(backend.wait(watch, timeout, is_idle=is_idle))
     try:
         yield waiter
     finally:
