@@ -101,7 +101,7 @@ class Gate(_Verbs):
 
     def _guarded(self, verb: str, passed_on: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def call(*args: Any, **options: Any) -> Any:
-            # all processes share one connection here, so a store would take the dead for idle ones that hear it
+            # processes share one connection here, so a store would take the dead for idle ones that hear it
             options.pop("is_idle", None)
             await self.process.turn()
             if self._strike(self.process, f"before {verb}") == LOSE:
